@@ -1,0 +1,125 @@
+"""What an effect declares and what it does: the one interface between effects and the rest of Mayfly.
+
+A declaration is plain data and loads without torch, so that a producer refuses an unknown effect or a bad
+parameter with the very words that the worker would use.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import enum
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+import pydantic
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Parameters(pydantic.BaseModel):
+    """An effect's parameters; declare each with pydantic's Field: default, bounds and description."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Media(enum.StrEnum):
+    """The kinds of media an upload can be."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+
+
+class Locality(enum.StrEnum):
+    """Where an effect runs: on the user's device, never uploaded, or on our servers."""
+
+    DEVICE = "device"
+    SERVER = "server"
+
+
+class Tag(enum.StrEnum):
+    """What a worker must be able to do, from the least to the most demanding."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    GPU_8G = "gpu-8g"
+    GPU_24G = "gpu-24g"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """How a large picture is cut: square tiles of `size` input pixels that overlap by `halo` on each side.
+
+    `halo` is the network's receptive radius, so that a tile's kept part equals the whole picture's.
+    """
+
+    size: int
+    halo: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """The facts about an effect that producers, routing and the runner need before it is loaded.
+
+    Attributes:
+        name: the effect's name in every interface; its Celery task is `effects.<name>`.
+        summary: one sentence for people.
+        parameters: the model that validates parameters.
+        media: the kinds of media it takes; the result is of the same kind.
+        locality: where it runs.
+        tag: the least that a worker must be able to do.
+        face: whether the input is a face, which gives it the strictest retention class.
+        dtype: what `apply` takes and returns: "float32" in 0…1 or "uint8" in 0…255.
+        multiple: `apply` gets frames whose height and width are multiples of this; the runner pads and crops.
+        tiling: how a large picture may be cut, None where the effect needs the whole picture.
+        batch: frames of video given to one call of `apply`.
+        temporal_context: frames before a frame that influence it; 0 for effects without temporal state.
+    """
+
+    name: str
+    summary: str
+    parameters: type[Parameters]
+    media: frozenset[Media] = frozenset(Media)
+    locality: Locality = Locality.SERVER
+    tag: Tag = Tag.CPU
+    face: bool = False
+    dtype: Literal["float32", "uint8"] = "float32"
+    multiple: int = 1
+    tiling: Tiling | None = None
+    batch: int = 4
+    temporal_context: int = 0
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+class Effect(abc.ABC, Generic[P]):
+    """One effect. A worker process makes one instance, calls `setup` once and `apply` for every batch.
+
+    An instance keeps weights and constants only: nothing about a job, nothing between two calls.
+    """
+
+    declaration: ClassVar[Declaration]
+
+    def setup(self, device: torch.device) -> None:
+        """Load weights and constants onto `device`. Raises WeightsError."""
+
+    def scale(self, params: P) -> int:
+        """Output pixels per input pixel along each side, for these parameters."""
+        return 1
+
+    @abc.abstractmethod
+    def apply(self, frames: torch.Tensor, params: P) -> torch.Tensor:
+        """Transform a batch, each frame on its own.
+
+        Args:
+            frames: (N, 3, H, W) RGB on the set-up's device, sRGB-encoded, of the declared dtype: float32 in 0…1
+                or uint8 in 0…255. Must not be written to.
+            params: the validated parameters.
+
+        Returns:
+            (N, 3, H·scale, W·scale), of the same dtype and range; values outside the range are clipped.
+        """
+
+
+AnyEffect = Effect[Any]

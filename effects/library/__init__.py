@@ -1,0 +1,1 @@
+"""One file an effect; every module here registers exactly one."""

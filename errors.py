@@ -1,0 +1,21 @@
+"""The root of every error that Mayfly raises on purpose; each package draws its own branch in its errors module.
+
+MayflyError
+├── effects.errors.EffectError     unknown effects, bad parameters, weights
+├── media.errors.MediaError        what is wrong with an upload, and media tools that fail
+├── media.errors.StorageError      the object store
+├── db.errors.StateError           jobs that are unknown or not in the state that a call needs
+└── mayfly.errors.ClientError      what a producer did wrong, and services that it cannot reach
+"""
+
+from __future__ import annotations
+
+
+class MayflyError(Exception):
+    """The root. `code` is stable; the text is one sentence that says what to do.
+
+    Neither holds a secret, a file name, a user reference or anything from inside an upload: both are stored,
+    logged and shown.
+    """
+
+    code = "internal_error"
