@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from effects.contract import AnyEffect, Parameters, Tiling
@@ -24,19 +25,32 @@ def apply(effect: AnyEffect, frames: Tensor, params: Parameters, tiling: Tiling)
         (N, 3, H·scale, W·scale) of the same dtype.
     """
     count, channels, height, width = frames.shape
-    scale = effect.scale(params)
-    if max(height, width) <= tiling.size + 2 * tiling.halo:
+    multiple, scale = effect.declaration.multiple, effect.scale(params)
+    rows, columns = spans(height, tiling, multiple), spans(width, tiling, multiple)
+    if len(rows) == len(columns) == 1:
         return effect.apply(frames, params)
     result = torch.empty((count, channels, height * scale, width * scale), dtype=frames.dtype, device=frames.device)
-    for top in range(0, height, tiling.size):
-        for left in range(0, width, tiling.size):
-            bottom, right = min(top + tiling.size, height), min(left + tiling.size, width)
-            outer_top, outer_left = max(top - tiling.halo, 0), max(left - tiling.halo, 0)
-            outer_bottom, outer_right = min(bottom + tiling.halo, height), min(right + tiling.halo, width)
-            tile = effect.apply(frames[..., outer_top:outer_bottom, outer_left:outer_right], params)
-            result[..., top * scale : bottom * scale, left * scale : right * scale] = tile[
-                ...,
-                (top - outer_top) * scale : (bottom - outer_top) * scale,
-                (left - outer_left) * scale : (right - outer_left) * scale,
-            ]
+    for (top, bottom), (left, right) in itertools.product(rows, columns):
+        outer_top, outer_left = max(top - tiling.halo, 0), max(left - tiling.halo, 0)
+        tile = effect.apply(
+            frames[..., outer_top : bottom + tiling.halo, outer_left : right + tiling.halo],
+            params,
+        )
+        result[..., top * scale : bottom * scale, left * scale : right * scale] = tile[
+            ...,
+            (top - outer_top) * scale : (bottom - outer_top) * scale,
+            (left - outer_left) * scale : (right - outer_left) * scale,
+        ]
     return result
+
+
+def spans(length: int, tiling: Tiling, multiple: int) -> list[tuple[int, int]]:
+    """Cut a side of `length` pixels into kept parts of about equal size, at multiples of `multiple`.
+
+    Equal parts waste the least on overlaps; a side that fits with its overlaps is not cut at all.
+    """
+    if length <= tiling.size + 2 * tiling.halo:
+        return [(0, length)]
+    parts = -(-length // tiling.size)
+    step = -(-length // (parts * multiple)) * multiple
+    return [(start, min(start + step, length)) for start in range(0, length, step)]

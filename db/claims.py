@@ -1,0 +1,137 @@
+"""Claims on jobs: one worker at a time, under a lease, with a fence that shuts out whoever lost it.
+
+A claim is one UPDATE that raises `attempt` and returns it; every later write names that attempt and changes
+nothing once a newer one exists.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import assets, clock, jobs
+from db.rows import JobRow
+from db.states import Stage, State, before
+from db.tables import ATTEMPTS, JOBS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job that is ours while the lease lasts; `job.attempt` is the fence."""
+
+    job: JobRow
+    lease: float
+
+    @property
+    def fence(self) -> int:
+        """The token without which no write succeeds."""
+        return self.job.attempt
+
+
+def take(
+    engine: sa.Engine,
+    job_id: uuid.UUID,
+    *,
+    stage: Stage,
+    holder: str,
+    lease: float,
+    dead_holder: str | None = None,
+) -> Claim | None:
+    """Claim a job that is queued, whose lease is over, or whose holder is known to be dead.
+
+    Returns:
+        None when the job is not at this stage, is finished, or belongs to somebody who lives.
+    """
+    now = clock.now()
+    free = sa.or_(
+        JOBS.c.state == State.QUEUED.value,
+        sa.and_(
+            JOBS.c.state == State.RUNNING.value,
+            sa.or_(JOBS.c.lease_until < now, JOBS.c.holder == (dead_holder or "")),
+        ),
+    )
+    with engine.begin() as connection:
+        row = connection.execute(
+            sa.update(JOBS)
+            .where(JOBS.c.id == job_id, JOBS.c.stage == stage.value, free)
+            .values(
+                state=State.RUNNING.value,
+                attempt=JOBS.c.attempt + 1,
+                tries=JOBS.c.tries + 1,
+                holder=holder,
+                lease_until=now + datetime.timedelta(seconds=lease),
+            )
+            .returning(JOBS)
+        ).one_or_none()
+        if row is None:
+            return None
+        if row.tries > 1:
+            jobs.end_attempts(connection, job_id, outcome="lost")
+        connection.execute(
+            sa.insert(ATTEMPTS).values(
+                job_id=job_id, number=row.attempt, stage=stage.value, holder=holder, started_at=now
+            )
+        )
+        return Claim(job=JobRow.read(row), lease=lease)
+
+
+def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None, total: int | None = None) -> bool:
+    """Renew the lease and note the progress. False when the claim is lost, by cancellation for one."""
+    values: dict[str, Any] = {"lease_until": clock.after(claim.lease)}
+    if done is not None:
+        values |= {"units_done": done, "units_total": total}
+    with engine.begin() as connection:
+        return bool(connection.execute(_ours(claim).values(**values)).rowcount)
+
+
+def advance(engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int) -> bool:
+    """Queue the next stage. False when the claim is lost."""
+    values = {"stage": to.value, "tries": 0, "sent_at": None, "units_total": units_total}
+    with engine.begin() as connection:
+        return _release(connection, claim, State.QUEUED, outcome="done", **values)
+
+
+def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) -> bool:
+    """Complete a job: its result is stored, everything else of it is due. False when the claim is lost."""
+    now = clock.now()
+    with engine.begin() as connection:
+        done = {"finished_at": now, "units_done": sa.func.coalesce(JOBS.c.units_total, 1)}
+        if not _release(connection, claim, State.DONE, outcome="done", **done):
+            return False
+        assets.mark_stored(connection, result_id, size=size)
+        assets.make_due(connection, claim.job.id, but=result_id)
+        return True
+
+
+def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:
+    """Put a job aside until `retry_at`. False when the claim is lost."""
+    with engine.begin() as connection:
+        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at)
+
+
+def fail(engine: sa.Engine, claim: Claim, *, error: str, error_text: str) -> bool:
+    """Fail a job for good; all its assets are due. False when the claim is lost."""
+    with engine.begin() as connection:
+        values = {"finished_at": clock.now(), "error": error, "error_text": error_text}
+        if not _release(connection, claim, State.FAILED, outcome=error, **values):
+            return False
+        assets.make_due(connection, claim.job.id)
+        return True
+
+
+def _ours(claim: Claim) -> sa.Update:
+    return sa.update(JOBS).where(
+        JOBS.c.id == claim.job.id, JOBS.c.attempt == claim.fence, JOBS.c.state == State.RUNNING.value
+    )
+
+
+def _release(connection: sa.Connection, claim: Claim, to: State, *, outcome: str, **values: Any) -> bool:
+    assert State.RUNNING in before(to)
+    changed = connection.execute(_ours(claim).values(state=to.value, lease_until=None, holder=None, **values))
+    if changed.rowcount:
+        jobs.end_attempts(connection, claim.job.id, outcome=outcome)
+    return bool(changed.rowcount)

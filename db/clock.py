@@ -1,0 +1,15 @@
+"""The one clock: now, in UTC."""
+
+from __future__ import annotations
+
+import datetime
+
+
+def now() -> datetime.datetime:
+    """The present moment with its time zone."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def after(seconds: float) -> datetime.datetime:
+    """The moment so many seconds from now."""
+    return now() + datetime.timedelta(seconds=seconds)

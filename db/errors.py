@@ -1,0 +1,34 @@
+"""What can go wrong with a job's state.
+
+StateError
+├── UnknownJob        unknown_job         no job has this id
+├── NotReady          not_ready           the job has no result yet
+├── ResultGone        result_gone         the result was destroyed when its time was over
+└── DatabaseMissing   database_unreachable
+"""
+
+from __future__ import annotations
+
+from errors import MayflyError
+
+
+class StateError(MayflyError):
+    """The root of this package's errors."""
+
+    code = "state_error"
+
+
+class UnknownJob(StateError):
+    code = "unknown_job"
+
+
+class NotReady(StateError):
+    code = "not_ready"
+
+
+class ResultGone(StateError):
+    code = "result_gone"
+
+
+class DatabaseMissing(StateError):
+    code = "database_unreachable"

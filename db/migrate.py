@@ -1,0 +1,60 @@
+"""Brings a database to the newest revision, by whoever comes first; everybody else waits for them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+import sqlalchemy as sa
+
+from db import engine as engines
+from db.errors import DatabaseMissing
+
+HEAD = "0001"
+"""The newest revision; known without alembic, so that a producer's start stays quick. A test compares them."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 7_102_025  # any number that no other program takes on this database
+
+
+def ensure(engine: sa.Engine) -> None:
+    """Upgrade the database unless it is at HEAD already. Raises DatabaseMissing."""
+    try:
+        if revision(engine) == HEAD:
+            return
+        with _exclusive(engine), engine.begin() as connection:
+            upgrade(connection)
+    except sa.exc.OperationalError:
+        raise DatabaseMissing("the database does not answer; check MAYFLY_DATABASE_URL and that it runs") from None
+
+
+def revision(engine: sa.Engine) -> str | None:
+    """The database's revision, None for an empty database."""
+    with engines.reading(engine) as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("select version_num from alembic_version")).scalar()
+
+
+def upgrade(connection: sa.Connection, target: str = "head") -> None:
+    """Run the migrations up to `target` on this connection."""
+    import alembic.command
+    import alembic.config
+
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    alembic.command.upgrade(config, target)
+
+
+@contextlib.contextmanager
+def _exclusive(engine: sa.Engine) -> Iterator[None]:
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        yield
+        return
+    with filelock.FileLock(f"{engine.url.database}.lock"):
+        yield

@@ -1,0 +1,143 @@
+"""The tables. Every moment is UTC; nothing here holds a file name, metadata or a hash of content."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.engine import Dialect
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Moment(sa.types.TypeDecorator[datetime.datetime]):
+    """A moment in UTC with its time zone, which SQLite would lose."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment needs its time zone")
+        return value.astimezone(datetime.UTC) if value else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime.datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            return value.replace(tzinfo=datetime.UTC)  # type: ignore[no-any-return]
+        return value.astimezone(datetime.UTC)  # type: ignore[no-any-return]
+
+
+class Base(orm.DeclarativeBase):
+    """The root of the tables."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime.datetime: Moment, uuid.UUID: sa.Uuid, dict[str, Any]: sa.JSON(none_as_null=True)}  # noqa: RUF012
+
+
+class Job(Base):
+    """One effect on one upload. `attempt` is the fence: only the holder of the newest may change a running job."""
+
+    __tablename__ = "jobs"
+
+    id: orm.Mapped[uuid.UUID] = orm.mapped_column(primary_key=True)
+    effect: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    media: orm.Mapped[str] = orm.mapped_column(sa.String(8))
+    state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    stage: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    created_at: orm.Mapped[datetime.datetime]
+    finished_at: orm.Mapped[datetime.datetime | None]
+    sent_at: orm.Mapped[datetime.datetime | None]
+    retry_at: orm.Mapped[datetime.datetime | None]
+    attempt: orm.Mapped[int] = orm.mapped_column(default=0)
+    tries: orm.Mapped[int] = orm.mapped_column(default=0)  # attempts at the present stage
+    lease_until: orm.Mapped[datetime.datetime | None]
+    holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    units_done: orm.Mapped[int] = orm.mapped_column(default=0)
+    units_total: orm.Mapped[int | None]
+    error: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    error_text: orm.Mapped[str | None] = orm.mapped_column(sa.String(500))
+
+    # Personal: blanked with the job's last asset.
+    parameters: orm.Mapped[dict[str, Any] | None]
+    owner: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    consent: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    idempotency_key: orm.Mapped[str | None] = orm.mapped_column(sa.String(255), unique=True)
+
+    __table_args__ = (
+        sa.Index(None, "state", "lease_until"),
+        sa.Index(None, "owner"),
+    )
+
+
+class Asset(Base):
+    """The bytes of one stored object. The row comes before the bytes and outlives them."""
+
+    __tablename__ = "assets"
+
+    id: orm.Mapped[uuid.UUID] = orm.mapped_column(primary_key=True)
+    job_id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("jobs.id"), index=True)
+    retention: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    key: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    size: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    suffix: orm.Mapped[str] = orm.mapped_column(sa.String(8))
+    created_at: orm.Mapped[datetime.datetime]
+    due_at: orm.Mapped[datetime.datetime]  # moved to now when the asset's purpose ends
+    deadline_at: orm.Mapped[datetime.datetime]  # what was promised; never moved
+
+    __table_args__ = (sa.Index(None, "state", "due_at"),)
+
+
+class Attempt(Base):
+    """One claim on a job: who ran it, when, and how it ended."""
+
+    __tablename__ = "attempts"
+
+    job_id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("jobs.id"), primary_key=True)
+    number: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
+    stage: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    holder: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    started_at: orm.Mapped[datetime.datetime]
+    ended_at: orm.Mapped[datetime.datetime | None]
+    outcome: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+
+
+class Receipt(Base):
+    """That an asset was destroyed. It refers to nothing that a person could be found by."""
+
+    __tablename__ = "receipts"
+
+    id: orm.Mapped[uuid.UUID] = orm.mapped_column(primary_key=True)
+    asset_id: orm.Mapped[uuid.UUID] = orm.mapped_column(unique=True)
+    job_id: orm.Mapped[uuid.UUID] = orm.mapped_column(index=True)
+    retention: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    due_at: orm.Mapped[datetime.datetime]
+    deadline_at: orm.Mapped[datetime.datetime]
+    destroyed_at: orm.Mapped[datetime.datetime]
+    verified: orm.Mapped[str] = orm.mapped_column(sa.String(32))
+
+
+class PeriodicRun(Base):
+    """One slot of a periodic task; the unique insert makes two beats harmless."""
+
+    __tablename__ = "periodic_runs"
+
+    task: orm.Mapped[str] = orm.mapped_column(sa.String(64), primary_key=True)
+    slot: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    claimed_at: orm.Mapped[datetime.datetime]
+
+
+# The same as tables of SQLAlchemy's core, which is what the queries use.
+JOBS, ASSETS, ATTEMPTS, RECEIPTS, PERIODIC_RUNS = (
+    cast(sa.Table, entity.__table__) for entity in (Job, Asset, Attempt, Receipt, PeriodicRun)
+)

@@ -1,0 +1,90 @@
+"""The networks' weights: safetensors files beside this module, and the manifest that every load is checked against."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pydantic
+
+from effects.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FOLDER = Path(__file__).parent
+
+
+class Entry(pydantic.BaseModel):
+    """What the manifest says about one file of weights.
+
+    Attributes:
+        name: what effects ask for; the file is `<name>.safetensors`.
+        version: changes with the bytes.
+        sha256: of the whole file, in hexadecimal.
+        size: of the whole file, in bytes.
+        licence: SPDX identifier of the weights' licence.
+        source: how the weights came to be.
+        architecture: the network's class and the arguments that build it.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str = pydantic.Field(pattern=r"^[a-z0-9-]+$")
+    version: str
+    sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
+    size: pydantic.PositiveInt
+    licence: str
+    source: str
+    architecture: dict[str, str | int]
+
+
+_Manifest = pydantic.TypeAdapter(tuple[Entry, ...])
+
+
+def manifest(folder: Path = FOLDER) -> dict[str, Entry]:
+    """Every entry by name. Raises WeightsError."""
+    try:
+        entries = _Manifest.validate_json((folder / "manifest.json").read_bytes())
+    except (OSError, pydantic.ValidationError):
+        raise WeightsError("the manifest of weights is missing or damaged; install mayfly again") from None
+    return {entry.name: entry for entry in entries}
+
+
+def entry(name: str, folder: Path = FOLDER) -> Entry:
+    """One entry. Raises WeightsError."""
+    try:
+        return manifest(folder)[name]
+    except KeyError:
+        raise WeightsError(f"the manifest names no weights {name}; install mayfly again") from None
+
+
+def load(name: str, folder: Path = FOLDER) -> dict[str, Tensor]:
+    """Read weights and verify their size and SHA-256.
+
+    Args:
+        name: as in the manifest.
+        folder: where the manifest and the file lie.
+
+    Returns:
+        Tensors on the CPU by parameter name.
+
+    Raises:
+        WeightsError: not in the manifest, not there, or not the bytes that the manifest names.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
+
+    expected = entry(name, folder)
+    try:
+        data = (folder / f"{name}.safetensors").read_bytes()
+    except OSError:
+        raise WeightsError(f"the weights {name} cannot be read; install mayfly again") from None
+    # Parsed from the very bytes that were verified: the file is not opened twice.
+    if len(data) != expected.size or hashlib.sha256(data).hexdigest() != expected.sha256:
+        raise WeightsError(f"the weights {name} are not what the manifest names; install mayfly again")
+    try:
+        return parse(data)
+    except SafetensorError:
+        raise WeightsError(f"the weights {name} are not in the safetensors format; install mayfly again") from None

@@ -1,0 +1,23 @@
+"""What a producer imports: `from mayfly import Client`. Loads nothing until it is used, and never torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from errors import MayflyError as MayflyError
+    from mayfly.client import Client as Client
+    from mayfly.job import Job as Job
+    from settings import Settings as Settings
+
+__all__ = ["Client", "Job", "MayflyError", "Settings"]
+
+_HOMES = {"Client": "mayfly.client", "Job": "mayfly.job", "MayflyError": "errors", "Settings": "settings"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

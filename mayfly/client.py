@@ -1,0 +1,329 @@
+"""The producer's interface: submit, watch, fetch and cancel jobs."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+import sqlalchemy as sa
+
+from db import assets, clock, jobs, migrate
+from db import engine as engines
+from db.errors import NotReady, ResultGone, UnknownJob
+from db.rows import AssetRow, ReceiptRow
+from db.states import AssetState, Retention, State
+from effects import registry
+from effects.contract import Declaration, Locality, Parameters
+from errors import MayflyError
+from mayfly.errors import DeviceEffect, JobFailed, UploadRefused, WaitTimeout
+from mayfly.job import Job
+from mayfly.source import Source, Watched, opened
+from media import storage
+from media.errors import StorageError, WrongKind
+from media.sniff import HEAD_BYTES, Format, sniff
+from media.storage import Store
+from purge import sweeper
+from purge.policy import Policy
+from settings import Settings
+from tasks import limits
+from tasks.sender import Sender
+
+UPLOADS = 4  # parallel uploads of submit_many
+POLL_FIRST_SECONDS = 0.01
+POLL_LAST_SECONDS = 0.5
+
+
+class Client:
+    """A producer. Opens database, store and broker when it first needs each; usable from several threads."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Of these settings, else of the MAYFLY_… variables; without any, the embedded set-up."""
+        self.settings = settings or Settings()
+        self._policy = Policy.of(self.settings)
+        self._limits = limits.of(self.settings)
+        registry.load(self.settings.effect_modules)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+
+    def submit(
+        self,
+        source: Source,
+        effect: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        owner: str | None = None,
+        consent: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Upload a picture or video and queue its effect.
+
+        Args:
+            source: a path, bytes, or a seekable binary stream.
+            effect: an effect's name.
+            params: its parameters; what is missing has its default.
+            owner: your opaque reference to whom it belongs; never a name or an address.
+            consent: your reference to the person's consent.
+            idempotency_key: a second submit with the same key returns the first job and uploads nothing.
+
+        Returns:
+            The job. A broker that is away does not fail it: the message is sent when the broker is back.
+
+        Raises:
+            MayflyError: nothing is stored or queued; `code` and text say why.
+        """
+        declared, validated = self._check_request(effect, params)
+        with opened(source) as (stream, size):
+            found = self._check_upload(declared, stream, size)
+            job_id, fresh = self._upload(
+                declared, validated, found, stream, size, owner=owner, consent=consent, key=idempotency_key
+            )
+        if fresh and not self.settings.embedded:
+            # Embedded, the message would die with this process; the running worker reads the table.
+            self._sender.send([jobs.get(self._engine, job_id)])
+        return self.status(job_id)
+
+    def submit_many(
+        self,
+        sources: Sequence[Source],
+        effect: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        owner: str | None = None,
+        consent: str | None = None,
+    ) -> list[Job]:
+        """Submit several uploads for one effect, a few at a time.
+
+        Returns:
+            The jobs in the order of the sources.
+
+        Raises:
+            MayflyError: all sources are checked before the first is stored, and the text tells the position of the
+                one that was refused. When the store fails in between, the jobs submitted so far go on.
+        """
+        declared, _ = self._check_request(effect, params)
+        for position, source in enumerate(sources, 1):
+            try:
+                with opened(source) as (stream, size):
+                    self._check_upload(declared, stream, size)
+            except MayflyError as error:
+                error.args = (f"{position} of {len(sources)}: {error}",)
+                raise
+        submit = functools.partial(self.submit, effect=effect, params=params, owner=owner, consent=consent)
+        with concurrent.futures.ThreadPoolExecutor(UPLOADS) as pool:
+            return list(pool.map(submit, sources))
+
+    def status(self, job: Job | str | uuid.UUID) -> Job:
+        """A job as it is now. Raises UnknownJob."""
+        return Job.of(jobs.get(self._engine, _id(job)))
+
+    def jobs(self, *, limit: int = 50) -> list[Job]:
+        """The newest jobs, newest first."""
+        return [Job.of(row) for row in jobs.recent(self._engine, limit=limit)]
+
+    def watch(self, job: Job | str | uuid.UUID, *, timeout: float | None = None) -> Iterator[Job]:
+        """A snapshot now and at every change, the last one in a final state.
+
+        Raises:
+            UnknownJob: there is no such job.
+            WaitTimeout: it was not finished in `timeout` seconds; it goes on.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        last: Job | None = None
+        pause = POLL_FIRST_SECONDS
+        while True:
+            found = self.status(job)
+            if found != last:
+                yield found
+                last, pause = found, POLL_FIRST_SECONDS
+            if found.state.final:
+                return
+            if end is not None and time.monotonic() >= end:
+                raise WaitTimeout("the job is not finished yet; it goes on, ask again later")
+            time.sleep(pause)
+            pause = min(pause * 1.25, POLL_LAST_SECONDS)
+
+    def wait(self, job: Job | str | uuid.UUID, *, timeout: float | None = None) -> Job:
+        """Wait for a job's final state. Raises UnknownJob, WaitTimeout."""
+        *_, last = self.watch(job, timeout=timeout)
+        return last
+
+    def result(self, job: Job | str | uuid.UUID, target: str | os.PathLike[str] | BinaryIO) -> None:
+        """Write a job's result to a file, which appears whole or not at all, or to a binary stream.
+
+        Raises:
+            UnknownJob, NotReady: there is no such job; it is not finished.
+            JobFailed: it failed or was cancelled; `code` is the job's.
+            ResultGone: its result was destroyed when its time was over.
+            StorageError: the store does not answer.
+        """
+        key = self._result_asset(job).key
+        assert key is not None
+        if not isinstance(target, str | os.PathLike):
+            self._store.write_to(key, target)
+            return
+        path = Path(target)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".mayfly-", delete=False) as part:
+            try:
+                self._store.write_to(key, cast(BinaryIO, part))
+                part.close()
+                Path(part.name).replace(path)
+            except BaseException:
+                Path(part.name).unlink(missing_ok=True)
+                raise
+
+    def result_suffix(self, job: Job | str | uuid.UUID) -> str:
+        """The suffix that suits a job's result, with its dot. Raises as `result`."""
+        return self._result_asset(job).suffix
+
+    def cancel(self, job: Job | str | uuid.UUID) -> Job:
+        """Cancel a job and destroy its assets; a worker that has it stops within seconds.
+
+        Returns:
+            The job; one that was finished already is as it was.
+        """
+        job_id = _id(job)
+        self.status(job_id)
+        if jobs.end(self._engine, job_id, to=State.CANCELLED):
+            sweeper.destroy_due(self._engine, self._store, job_id)
+        return self.status(job_id)
+
+    def assets(self, job: Job | str | uuid.UUID) -> list[AssetRow]:
+        """A job's assets: class, state, when each is due and what was promised at most."""
+        return assets.of_job(self._engine, _id(job))
+
+    def receipts(self, job: Job | str | uuid.UUID) -> list[ReceiptRow]:
+        """The receipts of what was destroyed of a job."""
+        return assets.receipts(self._engine, [_id(job)])
+
+    def _check_request(self, effect: str, params: Mapping[str, Any] | None) -> tuple[Declaration, Parameters]:
+        declared = registry.declaration(effect)
+        if declared.locality is Locality.DEVICE:
+            raise DeviceEffect("this effect runs where the photo is; nothing is uploaded for it")
+        return declared, registry.parameters(effect, params or {})
+
+    def _check_upload(self, declared: Declaration, stream: BinaryIO, size: int) -> Format:
+        start = stream.tell()
+        found = sniff(stream.read(HEAD_BYTES))
+        stream.seek(start)
+        if found.kind not in declared.media:
+            wanted = " or ".join(sorted(declared.media))
+            raise WrongKind(f"this effect takes no {found.kind}: send it {wanted}")
+        self._limits.check_bytes(found.kind, size)
+        return found
+
+    def _upload(
+        self,
+        declared: Declaration,
+        validated: Parameters,
+        found: Format,
+        stream: BinaryIO,
+        size: int,
+        *,
+        owner: str | None,
+        consent: str | None,
+        key: str | None,
+    ) -> tuple[uuid.UUID, bool]:
+        """Store the input. Returns the job's id, and False when the idempotency key was known."""
+        retention = Retention.FACE_INPUT if declared.face else Retention.INPUT
+        term = self._policy.term(retention, clock.now())
+        lease = self.settings.upload_lease
+        job, asset = jobs.create(
+            self._engine,
+            effect=declared.name,
+            media=found.kind,
+            suffix=found.suffix,
+            parameters=validated.model_dump(mode="json"),
+            owner=owner,
+            consent=consent,
+            idempotency_key=key,
+            retention=retention,
+            due_at=term.due_at,
+            deadline_at=term.deadline_at,
+            lease=lease,
+        )
+        if asset is None:
+            return job.id, False
+        assert asset.key is not None
+        renewed = time.monotonic()
+
+        def renew() -> None:
+            nonlocal renewed
+            if time.monotonic() - renewed > lease / 3:
+                renewed = time.monotonic()
+                if not jobs.extend_upload(self._engine, job.id, lease=lease):
+                    raise UploadRefused("the job was cancelled while its input was being stored")
+
+        try:
+            self._store.put(asset.key, Watched.wrap(stream, renew), size)
+            if not jobs.mark_uploaded(self._engine, job.id, asset.id, size=size):
+                raise UploadRefused("the job was cancelled while its input was being stored")
+        except BaseException as error:
+            self._give_up(job.id, asset, error)
+            raise
+        return job.id, True
+
+    def _give_up(self, job_id: uuid.UUID, asset: AssetRow, error: BaseException) -> None:
+        """Leave no trace of an upload that failed; what cannot be destroyed now, the purge destroys."""
+        code = error.code if isinstance(error, MayflyError) else "upload_abandoned"
+        try:
+            jobs.end(self._engine, job_id, to=State.FAILED, error=code, error_text="the upload failed; submit it again")
+            sweeper.destroy(self._engine, self._store, asset)
+        except (StorageError, sa.exc.OperationalError):
+            return
+
+    def _result_asset(self, job: Job | str | uuid.UUID) -> AssetRow:
+        found = self.status(job)
+        if found.state in (State.FAILED, State.CANCELLED):
+            raise JobFailed(found.error or found.state.value, found.error_text or "the job was cancelled")
+        if found.state is not State.DONE:
+            raise NotReady("the job is not finished yet; wait for it or ask again later")
+        for asset in self.assets(job):
+            if asset.retention is Retention.RESULT and asset.state is AssetState.STORED:
+                return asset
+        raise ResultGone("the result was destroyed when its time was over; submit the upload again")
+
+    @functools.cached_property
+    def _engine(self) -> sa.Engine:
+        engine = engines.connect(self.settings.resolved_database_url)
+        migrate.ensure(engine)
+        return engine
+
+    @functools.cached_property
+    def _store(self) -> Store:
+        store = storage.connect(self.settings.resolved_storage_url)
+        store.prepare()
+        return store
+
+    @functools.cached_property
+    def _sender(self) -> Sender:
+        from tasks.app import create
+
+        return Sender(create(self.settings), self._engine, self.settings)
+
+
+def _id(job: Job | str | uuid.UUID) -> uuid.UUID:
+    if isinstance(job, uuid.UUID):
+        return job
+    try:
+        return uuid.UUID(job.id if isinstance(job, Job) else job)
+    except ValueError:
+        raise UnknownJob("this is not a job's id; submit prints it") from None

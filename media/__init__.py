@@ -1,0 +1,1 @@
+"""Media: sniffing, probing, the picture codec, video pipes and object storage."""

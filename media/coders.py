@@ -1,0 +1,157 @@
+"""The two ends of the video pipe: a child that decodes frames into tensors, and one that encodes tensors."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from media import ffmpeg, matroska, pipes
+from media.errors import DamagedMedia
+from media.limits import Limits
+from media.probe import VideoInfo
+from media.process import Child
+
+_TIMESTAMP = re.compile(rb"pts:(-?\d+)")
+
+
+class Decoder:
+    """Frames of a video, upright, with the timestamps of the source."""
+
+    def __init__(self, source: Path, info: VideoInfo, limits: Limits, *, timeout: float, stall: float) -> None:
+        self._info = info
+        self._limits = limits
+        self._count = 0
+        self._first = self._last = 0
+        reading, writing = os.pipe()
+        self._timestamps = os.fdopen(reading, "rb")
+        try:
+            self._child = Child(
+                ffmpeg.decode(source, info, limits, writing),
+                timeout=timeout,
+                stall=stall,
+                stdout=True,
+                pass_fds=[writing],
+            )
+        except BaseException:
+            self._timestamps.close()
+            raise
+        finally:
+            os.close(writing)
+
+    def read(self, buffer: torch.Tensor) -> list[int]:
+        """Fill a contiguous (N, 3, H, W) uint8 buffer with the next frames, R, G, B.
+
+        Returns:
+            Their timestamps in units of the source's time base, strictly rising; fewer than N at the end.
+
+        Raises:
+            DamagedMedia, TooLarge, MediaTimeout, MediaToolError: as video.transform.
+        """
+        timestamps: list[int] = []
+        for frame in buffer:
+            with self._child.waiting():
+                size = pipes.read_into(self._child.stdout.fileno(), pipes.planes(frame))
+            if size < frame.numel():
+                self._end(complete=size == 0)
+                break
+            timestamps.append(self._timestamp())
+        return timestamps
+
+    def kill(self) -> None:
+        self._child.kill()
+
+    def __enter__(self) -> Self:
+        self._child.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._child.__exit__(kind, error, traceback)
+        self._timestamps.close()
+
+    def _timestamp(self) -> int:
+        # The line came before the frame; the next line is the metadata that made ffmpeg print it.
+        match = _TIMESTAMP.search(self._timestamps.readline())
+        self._timestamps.readline()
+        if self._count == 0:
+            self._first = self._last = int(match[1]) if match else 0
+        else:
+            # A frame without a timestamp of its own, or with one that is taken, comes a tick after the last.
+            self._last = max(int(match[1]) if match else 0, self._last + 1)
+        self._count += 1
+        self._limits.check_length(self._count, float((self._last - self._first) * self._info.time_base))
+        return self._last
+
+    def _end(self, *, complete: bool) -> None:
+        with self._child.waiting():
+            code = self._child.wait()
+        if code:
+            raise ffmpeg.failure(code, self._child.last_lines)
+        if not complete or self._count == 0:
+            raise DamagedMedia
+
+
+class Encoder:
+    """Writes frames with their timestamps to a child that encodes them."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        width: int,
+        height: int,
+        info: VideoInfo,
+        *,
+        shift: int,
+        timeout: float,
+        stall: float,
+    ) -> None:
+        """Start `command`; `shift` is taken from each timestamp, since the stream's must not be negative."""
+        self._unit = info.time_base * matroska.NANOSECONDS
+        self._shift = shift
+        self._size = 3 * width * height
+        self._child = Child(command, timeout=timeout, stall=stall, stdin=True)
+        self._head = matroska.header(width, height, info.rate)
+
+    def write(self, frame: torch.Tensor, timestamp: int) -> None:
+        """Write one contiguous (3, H, W) uint8 frame. Raises MediaTimeout, MediaToolError, DamagedMedia."""
+        # In whole nanoseconds; the encoder's rounding to the time base undoes this one.
+        shown = round((timestamp - self._shift) * self._unit)
+        head = self._head + matroska.frame_header(shown, self._size)
+        self._head = b""
+        try:
+            with self._child.waiting():
+                pipes.write_all(self._child.stdin.fileno(), [head, *pipes.planes(frame)])
+        except BrokenPipeError:
+            self.finished()
+            # It ended well without having read everything: the stream that we write is not what it takes.
+            raise ffmpeg.encoder_failure(0, self._child.last_lines) from None
+
+    def close(self) -> None:
+        """Say that there are no more frames."""
+        self._child.stdin.close()
+
+    def finished(self, timeout: float | None = None) -> bool:
+        """Whether the file is complete, after at most `timeout` seconds. Raises as `write`."""
+        code = self._child.wait(timeout)
+        if code:
+            raise ffmpeg.encoder_failure(code, self._child.last_lines)
+        return code is not None
+
+    def kill(self) -> None:
+        self._child.kill()
+
+    def __enter__(self) -> Self:
+        self._child.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._child.__exit__(kind, error, traceback)

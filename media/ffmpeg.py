@@ -1,0 +1,208 @@
+"""The command lines of ffprobe and ffmpeg, built by pure functions, and what a failure of theirs means.
+
+Every input is named as a local file, and demuxers, protocols and decoders are few and named: a playlist that calls
+itself MP4 reads nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ffmpeg
+
+from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge
+from media.limits import Limits
+from media.process import Finished, Resources
+
+if TYPE_CHECKING:
+    from media.probe import Colour, VideoInfo
+
+PROBE_RESOURCES = Resources(memory=2 * 1024**3, cpu_seconds=20, file_bytes=0)
+
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
+_DECODERS = (
+    "h264,hevc,vp8,vp9,libdav1d,av1,mpeg4,mpeg2video,mpeg1video,h263,mjpeg,prores,dnxhd,png,"
+    "aac,aac_latm,mp3,mp3float,mp2,mp2float,ac3,eac3,alac,flac,opus,vorbis,dca,truehd,"
+    "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_u8,"
+    "pcm_s8,pcm_alaw,pcm_mulaw,adpcm_ima_qt"
+)
+_MAX_STREAMS = 16
+_PROBE_ENTRIES = (
+    "format=format_name,duration,start_time"
+    ":stream=index,codec_type,codec_name,width,height,pix_fmt,bits_per_raw_sample,sample_aspect_ratio,field_order,"
+    "color_range,color_space,color_transfer,color_primaries,r_frame_rate,avg_frame_rate,time_base,start_time,duration,"
+    "nb_frames"
+    ":stream_disposition=attached_pic:stream_tags=language:stream_side_data=rotation"
+)
+
+
+def probe(source: Path, limits: Limits) -> list[str]:
+    """The ffprobe command that prints what the headers say, as JSON."""
+    options = {"v": "error", "of": "json", "show_entries": _PROBE_ENTRIES, **_hardening(limits, "mov,matroska")}
+    del options["nostdin"], options["xerror"]
+    return ["ffprobe", *(word for key, value in options.items() for word in (f"-{key}", str(value))), f"file:{source}"]
+
+
+def decode(source: Path, info: VideoInfo, limits: Limits, timestamps: int, threads: int = 0) -> list[str]:
+    """The command that writes upright frames as planes G, B, R of 8 bits to standard output.
+
+    Each frame's timestamp, in units of the source's time base, goes to the file descriptor `timestamps`, which the
+    child inherits, as a line `frame:… pts:… pts_time:…` before the frame itself.
+    """
+    options = _hardening(limits, info.demuxer) | {"copyts": None, "threads": threads}
+    if info.rotation % 90:
+        options["noautorotate"] = None
+    chain = [
+        # The size is given again so that a change in mid-stream cannot change a frame's number of bytes.
+        f"scale={info.width}:{info.height}:flags=fast_bilinear:in_color_matrix={info.matrix}",
+        "format=gbrp",
+        f"settb={info.time_base}",
+        # The second prints frames that have metadata, the first gives them some.
+        "metadata=add:key=mayfly:value=1",
+        rf"metadata=print:direct=1:file=pipe\\:{timestamps}",
+    ]
+    if info.interlaced:
+        chain.insert(0, "bwdif=mode=send_frame:deint=interlaced")
+    frames = ffmpeg.input(f"file:{source}", **options)[str(info.stream)]
+    return _compiled(frames.output("pipe:1", format="rawvideo", vf=",".join(chain), fps_mode="passthrough"))
+
+
+def encode(
+    source: Path,
+    target: Path,
+    info: VideoInfo,
+    limits: Limits,
+    *,
+    preset: str,
+    crf: int,
+    muxer: str,
+    even: bool,
+    shift: int,
+) -> list[str]:
+    """The command that reads frames as `media.matroska` writes them and adds the sound of the source.
+
+    Args:
+        source: where the sound is copied from, packet by packet.
+        target: the file to write; an existing one is replaced.
+        info: of the source.
+        limits: for reading the source.
+        preset, crf: of x264.
+        muxer: ffmpeg's name of the container.
+        even: whether width and height are; 4:2:0 needs it, and an odd size is kept by 4:4:4.
+        shift: ticks of the source's time base to add to each timestamp.
+    """
+    frames = ffmpeg.input(
+        "pipe:0", nostdin=None, copyts=None, format="matroska", probesize=32, analyzeduration=0, fpsprobesize=0
+    )
+    streams = [frames["v:0"]]
+    if info.audio:
+        sound = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
+        streams += [sound[str(stream.index)] for stream in info.audio]
+    chain = [
+        f"scale=flags=fast_bilinear:out_color_matrix={info.matrix}:out_range={info.colour.range or 'tv'}",
+        f"format={'yuv420p' if even else 'yuv444p'}",
+        _tags(info.colour),
+        f"setsar={info.sample_aspect_ratio.numerator}/{info.sample_aspect_ratio.denominator}",
+    ]
+    if shift:
+        chain += [f"settb={info.time_base}", f"setpts=PTS{shift:+d}"]
+    ticks = max(1, round(1 / info.rate / info.time_base))
+    options: dict[str, Any] = {
+        "format": muxer,
+        "vf": ",".join(chain),
+        "fps_mode": "passthrough",
+        "enc_time_base": info.time_base,
+        "c:v": "libx264",
+        "preset": preset,
+        "crf": crf,
+        # Only the last frame's duration comes from here: the others last until the next.
+        "bsf:v": f"setts=duration={ticks}",
+        "c:a": "copy",
+        "map_metadata": -1,
+        "map_chapters": -1,
+        "fflags": "+bitexact",
+        "max_muxing_queue_size": 4096,
+    }
+    options |= {f"metadata:s:a:{n}": f"language={stream.language}" for n, stream in enumerate(info.audio)}
+    if muxer != "matroska":
+        options |= {"video_track_timescale": info.time_base.denominator, "movflags": "+faststart"}
+    return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
+
+
+def failure(code: int, last_lines: Sequence[str]) -> MediaError:
+    """What a child that reads an upload and ended with a code other than 0 says about the upload.
+
+    The answer is one of our own sentences: nothing of standard error is passed on.
+    """
+    text = "\n".join(last_lines)
+    if re.search("No space left|Disk quota|Input/output error|Too many open files|Resource temporarily", text):
+        return MediaToolError()
+    if code == -signal.SIGKILL:
+        return MediaToolError("the media tools were ended from outside: try again")
+    if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
+        return MediaTimeout()
+    if "exceeds specified max pixel count" in text or re.search("[Pp]icture size .* is invalid", text):
+        return TooLarge("the frames are too large: send a smaller video")
+    if "Cannot allocate memory" in text:
+        return TooLarge("reading the file needs more memory than allowed: send a smaller one")
+    return DamagedMedia()
+
+
+def encoder_failure(code: int, last_lines: Sequence[str]) -> MediaError:
+    """What a failed encoder says: it reads the upload for its sound, else the fault is not the upload's."""
+    if code > 0 and re.search("Invalid data found|partial file|invalid, broken", "\n".join(last_lines)):
+        return DamagedMedia()
+    return MediaToolError()
+
+
+def check(finished: Finished) -> bytes:
+    """The output of a child that has read an upload. Raises what `failure` says."""
+    if finished.code:
+        raise failure(finished.code, finished.last_lines)
+    return finished.stdout
+
+
+def _hardening(limits: Limits, demuxer: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "nostdin": None,
+        "xerror": None,
+        "protocol_whitelist": "file,pipe",
+        "format_whitelist": _DEMUXERS,
+        "codec_whitelist": _DECODERS,
+        "max_streams": _MAX_STREAMS,
+        "max_pixels": limits.max_frame_pixels,
+        "probesize": 5_000_000,
+        "analyzeduration": 5_000_000,
+    }
+    if "mov" in demuxer:
+        options |= {"enable_drefs": 0, "use_absolute_path": 0}
+    return options
+
+
+def _tags(colour: Colour) -> str:
+    values = {
+        "range": colour.range or "tv",
+        "color_primaries": colour.primaries,
+        "color_trc": colour.transfer,
+        "colorspace": colour.matrix,
+    }
+    return "setparams=" + ":".join(f"{key}={value or 'unknown'}" for key, value in values.items())
+
+
+def _compiled(output: Any) -> list[str]:
+    # ffmpeg-python writes a path's percent signs as they are, which is right after `file:`, but not in a pattern muxer.
+    command: list[str] = ffmpeg.compile(output, cmd=["ffmpeg", "-hide_banner", "-v", "error"])
+    return command
+
+
+def rational(text: str | None, default: Fraction) -> Fraction:
+    """ffprobe's `30000/1001` or `16:9`; the default where it is missing or 0."""
+    match = re.fullmatch(r"(\d+)[/:](\d+)", text or "")
+    if match is None or 0 in (int(match[1]), int(match[2])):
+        return default
+    return Fraction(int(match[1]), int(match[2]))

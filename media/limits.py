@@ -1,0 +1,61 @@
+"""How large an upload may be; checked on its header first and again while it is decoded."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from media.errors import EmptyFile, TooLarge
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds of one upload; whatever is over one raises TooLarge with the bound in its text.
+
+    Attributes:
+        max_bytes: size of a video's file.
+        max_image_bytes: size of a picture's file.
+        max_pixels: width × height of a picture.
+        max_frame_pixels: width × height of a video's frame.
+        max_side: width or height of either, in pixels.
+        max_frames: frames of a video.
+        max_seconds: duration of a video, from its first timestamp to its last.
+    """
+
+    max_bytes: int = 2 * 1024**3
+    max_image_bytes: int = 100 * 1024**2
+    max_pixels: int = 50_000_000
+    max_frame_pixels: int = 4096 * 2304
+    max_side: int = 16_384
+    max_frames: int = 36_000
+    max_seconds: float = 600
+
+    def check_bytes(self, kind: str, size: int) -> None:
+        """Check a file's size in bytes; `kind` is "image" or "video". Raises EmptyFile, TooLarge."""
+        if size == 0:
+            raise EmptyFile
+        allowed = self.max_image_bytes if kind == "image" else self.max_bytes
+        if size > allowed:
+            raise TooLarge(f"the file has {size:,} bytes: send one of at most {allowed:,} bytes")
+
+    def check_picture(self, width: int, height: int) -> None:
+        """Check a picture's size in pixels. Raises TooLarge."""
+        self._check_pixels("picture", width, height, self.max_pixels)
+
+    def check_frame(self, width: int, height: int) -> None:
+        """Check the size in pixels of a video's frame. Raises TooLarge."""
+        self._check_pixels("frame", width, height, self.max_frame_pixels)
+
+    def check_length(self, frames: int, seconds: float) -> None:
+        """Check how long a video is, by its header or as far as it was decoded. Raises TooLarge."""
+        if frames > self.max_frames:
+            raise TooLarge(f"the video has too many frames: send one of at most {self.max_frames:,} frames")
+        if seconds > self.max_seconds:
+            raise TooLarge(f"the video is too long: send one of at most {self.max_seconds:g} seconds")
+
+    def _check_pixels(self, what: str, width: int, height: int, allowed: int) -> None:
+        if max(width, height) > self.max_side:
+            raise TooLarge(
+                f"the {what} is {width}×{height} pixels: send one of at most {self.max_side:,} pixels along each side"
+            )
+        if width * height > allowed:
+            raise TooLarge(f"the {what} is {width}×{height} pixels: send one of at most {allowed:,} pixels in all")

@@ -1,0 +1,222 @@
+"""What an upload's headers say, read within bounds of time and memory; later stages check it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+import warnings
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from media import ffmpeg, process, sniff
+from media.errors import DamagedMedia, TooLarge, UnsupportedMedia, WrongKind
+from media.limits import Limits
+
+PROBE_SECONDS = 30
+_HD_HEIGHT = 576  # above it, untagged video is taken for BT.709, as players do
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageInfo:
+    """A picture by its header.
+
+    Attributes:
+        width, height: pixels as stored, before the orientation is applied.
+        format: what the file is.
+    """
+
+    width: int
+    height: int
+    format: sniff.Format
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AudioStream:
+    """One sound track: its index in the file, ffmpeg's name of its codec, its ISO 639-2 language."""
+
+    index: int
+    codec: str
+    language: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Colour:
+    """Colour tags by ffmpeg's names; None where the source has none."""
+
+    primaries: str | None = None
+    transfer: str | None = None
+    matrix: str | None = None
+    range: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """A video by its header.
+
+    Attributes:
+        width, height: pixels as shown, after rotation.
+        frame_count: by the header, or duration × rate where it has none: for progress, not to be relied on.
+        duration: seconds.
+        rate: average frames a second.
+        time_base: the unit of timestamps in seconds.
+        pixel_format: ffmpeg's name.
+        bit_depth: of a sample.
+        codec: ffmpeg's name.
+        rotation: degrees that the source asks players to turn it by.
+        sample_aspect_ratio: width : height of a pixel, after rotation.
+        colour: the colour tags.
+        interlaced: whether the stream says so.
+        stream: the index of the video in the file.
+        audio: all sound tracks.
+        demuxer: "mov" or "matroska".
+    """
+
+    width: int
+    height: int
+    frame_count: int
+    duration: float
+    rate: Fraction
+    time_base: Fraction
+    pixel_format: str
+    bit_depth: int = 8
+    codec: str
+    rotation: int = 0
+    sample_aspect_ratio: Fraction = Fraction(1)
+    colour: Colour = Colour()
+    interlaced: bool = False
+    stream: int = 0
+    audio: tuple[AudioStream, ...] = ()
+    demuxer: str = "mov"
+
+    @property
+    def matrix(self) -> str:
+        """The matrix between RGB and YCbCr, by the names of ffmpeg's scale filter."""
+        match self.colour.matrix:
+            case "bt470bg" | "smpte170m" | "fcc" | "smpte240m" | "bt709":
+                return self.colour.matrix
+            case "bt2020nc" | "bt2020c":
+                return "bt2020"
+        return "bt709" if min(self.width, self.height) > _HD_HEIGHT else "smpte170m"
+
+
+def probe_image(source: Path | bytes, limits: Limits) -> ImageInfo:
+    """Read a picture's header.
+
+    Raises:
+        EmptyFile, UnsupportedMedia, WrongKind: by its first bytes.
+        TooLarge: over a limit in bytes or pixels.
+        DamagedMedia: the header cannot be read.
+    """
+    head, size = _start(source)
+    found = sniff.sniff(head)
+    if found.kind != "image":
+        raise WrongKind("a picture is wanted: send JPEG, PNG or WebP")
+    limits.check_bytes("image", size)
+    with open_image(source, found) as picture:
+        limits.check_picture(*picture.size)
+        return ImageInfo(width=picture.width, height=picture.height, format=found)
+
+
+def open_image(source: Path | bytes, found: sniff.Format) -> Image.Image:
+    """Open a picture with the decoder of its format alone, without decoding it. Raises DamagedMedia, TooLarge."""
+    try:
+        with warnings.catch_warnings():
+            # Its size is checked against our own limits before anything is decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=[found.name])
+    except Image.DecompressionBombError:
+        raise TooLarge("the picture has too many pixels: send a smaller one") from None
+    except (OSError, SyntaxError, ValueError, IndexError, KeyError, OverflowError, TypeError):
+        raise DamagedMedia from None
+
+
+def probe_video(source: Path, limits: Limits) -> VideoInfo:
+    """Read a video's header with ffprobe, in a child of bounded time and memory.
+
+    Raises:
+        EmptyFile, UnsupportedMedia, WrongKind: by its first bytes, or it holds no video.
+        TooLarge: over a limit in bytes, pixels, frames or seconds.
+        DamagedMedia: the header cannot be read.
+        MediaTimeout, MediaToolError: ffprobe took too long, or failed for a reason of the machine's.
+    """
+    head, size = _start(source)
+    if sniff.sniff(head).kind != "video":
+        raise WrongKind("a video is wanted: send MP4, MOV, MKV or WebM")
+    limits.check_bytes("video", size)
+    finished = process.run(ffmpeg.probe(source, limits), timeout=PROBE_SECONDS, resources=ffmpeg.PROBE_RESOURCES)
+    output = ffmpeg.check(finished)
+    try:
+        info = _video_info(json.loads(output))
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        raise DamagedMedia from None
+    limits.check_frame(info.width, info.height)
+    limits.check_length(info.frame_count, info.duration)
+    return info
+
+
+def _start(source: Path | bytes) -> tuple[bytes, int]:
+    if isinstance(source, bytes):
+        return source[: sniff.HEAD_BYTES], len(source)
+    with source.open("rb") as stream:
+        return stream.read(sniff.HEAD_BYTES), source.stat().st_size
+
+
+def _video_info(found: dict[str, Any]) -> VideoInfo:
+    streams = found.get("streams", [])
+    pictures = [s for s in streams if s.get("codec_type") == "video" and not s["disposition"]["attached_pic"]]
+    if not pictures:
+        raise UnsupportedMedia("the file holds no video: send one that does")
+    video = pictures[0]
+    width, height = int(video["width"]), int(video["height"])
+    if width < 1 or height < 1 or not video.get("pix_fmt"):
+        raise DamagedMedia
+    rotation = round(next((float(s["rotation"]) for s in video.get("side_data_list", ()) if "rotation" in s), 0)) % 360
+    aspect = ffmpeg.rational(video.get("sample_aspect_ratio"), Fraction(1))
+    if rotation in (90, 270):
+        width, height, aspect = height, width, 1 / aspect
+    time_base = ffmpeg.rational(video.get("time_base"), Fraction(1, 90_000))
+    duration = float(video.get("duration") or found.get("format", {}).get("duration") or 0)
+    real_rate = ffmpeg.rational(video.get("r_frame_rate"), Fraction(25))
+    rate = ffmpeg.rational(video.get("avg_frame_rate"), min(real_rate, Fraction(240)))
+    return VideoInfo(
+        width=width,
+        height=height,
+        frame_count=int(video.get("nb_frames") or 0) or round(duration * rate),
+        duration=duration,
+        rate=rate,
+        time_base=time_base,
+        pixel_format=video["pix_fmt"],
+        bit_depth=int(video.get("bits_per_raw_sample") or 8),
+        codec=video["codec_name"],
+        rotation=rotation,
+        sample_aspect_ratio=aspect,
+        colour=Colour(
+            primaries=_tag(video, "color_primaries"),
+            transfer=_tag(video, "color_transfer"),
+            matrix=_tag(video, "color_space"),
+            range=_tag(video, "color_range"),
+        ),
+        interlaced=video.get("field_order", "progressive") in ("tt", "bb", "tb", "bt"),
+        stream=int(video["index"]),
+        audio=tuple(
+            AudioStream(index=int(s["index"]), codec=s.get("codec_name", "unknown"), language=_language(s))
+            for s in streams
+            if s.get("codec_type") == "audio"
+        ),
+        demuxer="mov" if "mov" in found["format"]["format_name"] else "matroska",
+    )
+
+
+def _tag(stream: dict[str, Any], key: str) -> str | None:
+    value = stream.get(key)
+    return value if isinstance(value, str) and value not in ("unknown", "reserved", "gbr") else None
+
+
+def _language(stream: dict[str, Any]) -> str:
+    language = stream.get("tags", {}).get("language", "")
+    return language if re.fullmatch("[a-z]{3}", language) else "und"

@@ -1,0 +1,76 @@
+"""Object storage behind one interface: any S3 server, or a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    key: str
+    size: int
+    modified: datetime.datetime
+
+
+class Store(Protocol):
+    """What Mayfly asks of a store. Keys are our own: letters, digits, `-`, `_` and `/`.
+
+    Every method raises media.errors.StorageUnavailable when the store does not answer.
+    """
+
+    def prepare(self) -> None:
+        """Make what must exist before the first object: the bucket, the folder."""
+
+    def put(self, key: str, stream: BinaryIO, size: int) -> None:
+        """Store `size` bytes of a stream; nothing is visible under the key until all of them are."""
+
+    def read(self, key: str) -> bytes:
+        """A whole object. Raises media.errors.ObjectMissing."""
+
+    def fetch(self, key: str, target: Path) -> None:
+        """Write an object to a file. Raises media.errors.ObjectMissing."""
+
+    def write_to(self, key: str, target: BinaryIO) -> None:
+        """Write an object to a stream. Raises media.errors.ObjectMissing."""
+
+    def size(self, key: str) -> int | None:
+        """The size of an object, None when there is none."""
+
+    def destroy(self, key: str) -> None:
+        """Delete an object and what an interrupted upload of it has left; fine when there is nothing."""
+
+    def objects(self, prefix: str = "") -> Iterator[StoredObject]:
+        """All objects under a prefix, uploads that never ended included."""
+
+
+def connect(url: str) -> Store:
+    """The store that a URL names: `s3://KEY:SECRET@HOST[:PORT]/BUCKET[?secure=false]` or `file:///FOLDER`.
+
+    Raises:
+        ValueError: the URL is of neither form; the text does not repeat it, since it may hold a secret.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "file" and parts.path:
+        from media.storage_folder import FolderStore
+
+        return FolderStore(Path(urllib.parse.unquote(parts.path)))
+    if parts.scheme == "s3" and parts.hostname and parts.username and parts.password and parts.path.strip("/"):
+        from media.storage_s3 import S3Store
+
+        options = urllib.parse.parse_qs(parts.query)
+        return S3Store(
+            endpoint=parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}",
+            access_key=urllib.parse.unquote(parts.username),
+            secret_key=urllib.parse.unquote(parts.password),
+            bucket=parts.path.strip("/"),
+            secure=options.get("secure", ["true"])[0] != "false",
+            region=options.get("region", ["us-east-1"])[0],
+        )
+    raise ValueError("a storage URL is s3://KEY:SECRET@HOST:PORT/BUCKET or file:///FOLDER")

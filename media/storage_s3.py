@@ -1,0 +1,123 @@
+"""Any S3 server, through minio's client."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import minio
+import minio.commonconfig
+import minio.error
+import minio.lifecycleconfig
+import urllib3
+
+from media.errors import ObjectMissing, StorageUnavailable
+from media.storage import StoredObject
+
+PART_BYTES = 16 * 1024**2
+CHUNK_BYTES = 1024 * 1024
+TIMEOUT_SECONDS = 30
+BACKSTOP_DAYS = 16  # the store's own deletion, should every purge have stopped: one day past the longest promise
+
+
+class S3Store:
+    """A bucket. Uploads over PART_BYTES go in parts, of which a few are in memory at a time."""
+
+    def __init__(
+        self, *, endpoint: str, access_key: str, secret_key: str, bucket: str, secure: bool, region: str
+    ) -> None:
+        self.bucket = bucket
+        pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=5, read=TIMEOUT_SECONDS),
+            maxsize=16,
+            retries=urllib3.Retry(total=3, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
+        )
+        # With the region given, the client does not ask the server for it first.
+        self.client = minio.Minio(
+            endpoint, access_key=access_key, secret_key=secret_key, secure=secure, region=region, http_client=pool
+        )
+
+    def prepare(self) -> None:
+        with _as_storage_error():
+            if self.client.bucket_exists(self.bucket):
+                return
+            with contextlib.suppress(minio.error.S3Error):  # another process was quicker
+                self.client.make_bucket(self.bucket)
+            everything = minio.commonconfig.Filter(prefix="")
+            rule = minio.lifecycleconfig.Rule(
+                minio.commonconfig.ENABLED,
+                rule_filter=everything,
+                rule_id="mayfly-backstop",
+                expiration=minio.lifecycleconfig.Expiration(days=BACKSTOP_DAYS),
+                abort_incomplete_multipart_upload=minio.lifecycleconfig.AbortIncompleteMultipartUpload(
+                    days_after_initiation=1
+                ),
+            )
+            self.client.set_bucket_lifecycle(self.bucket, minio.lifecycleconfig.LifecycleConfig([rule]))
+
+    def put(self, key: str, stream: BinaryIO, size: int) -> None:
+        with _as_storage_error():
+            # A known length under the part size is a single request.
+            self.client.put_object(self.bucket, key, stream, size, part_size=PART_BYTES)
+
+    def read(self, key: str) -> bytes:
+        with _as_storage_error():
+            response = self.client.get_object(self.bucket, key)
+            try:
+                return response.data
+            finally:
+                response.release_conn()
+
+    def fetch(self, key: str, target: Path) -> None:
+        with target.open("wb") as file:
+            self.write_to(key, file)
+
+    def write_to(self, key: str, target: BinaryIO) -> None:
+        with _as_storage_error():
+            response = self.client.get_object(self.bucket, key)
+            try:
+                for chunk in response.stream(CHUNK_BYTES):
+                    target.write(chunk)
+            finally:
+                response.release_conn()
+
+    def size(self, key: str) -> int | None:
+        try:
+            with _as_storage_error():
+                return self.client.stat_object(self.bucket, key).size
+        except ObjectMissing:
+            return None
+
+    def destroy(self, key: str) -> None:
+        with _as_storage_error():
+            self.client.remove_object(self.bucket, key)
+            for upload in self._unfinished(key):
+                if upload.object_name == key and upload.upload_id is not None:
+                    # The client offers no public call for this.
+                    self.client._abort_multipart_upload(self.bucket, key, upload.upload_id)
+
+    def objects(self, prefix: str = "") -> Iterator[StoredObject]:
+        clock = datetime.datetime.now(datetime.UTC)
+        with _as_storage_error():
+            for entry in self.client.list_objects(self.bucket, prefix=prefix, recursive=True):
+                yield StoredObject(entry.object_name or "", entry.size or 0, entry.last_modified or clock)
+            for upload in self._unfinished(prefix):
+                yield StoredObject(upload.object_name, 0, upload.initiated_time or clock)
+
+    def _unfinished(self, prefix: str) -> list[minio.datatypes.Upload]:
+        return self.client._list_multipart_uploads(self.bucket, prefix=prefix).uploads
+
+
+@contextlib.contextmanager
+def _as_storage_error() -> Iterator[None]:
+    try:
+        yield
+    except minio.error.S3Error as error:
+        if error.code in {"NoSuchKey", "NoSuchObject"}:
+            raise ObjectMissing("the stored object is gone") from None
+        raise StorageUnavailable(f"the object store refused a request ({error.code})") from None
+    except (minio.error.MinioException, urllib3.exceptions.HTTPError, OSError):
+        raise StorageUnavailable("the object store does not answer; check MAYFLY_STORAGE_URL") from None

@@ -1,0 +1,236 @@
+"""The video pipe: decode, apply and encode at the same time, in memory that does not grow with the video.
+
+    ffmpeg ──planes──▶ reader thread ──batch──▶ apply ──batch──▶ writer thread ──Matroska──▶ ffmpeg ──▶ target
+      ▲                      ▲                                        │                         ▲
+    source                   └───────────── free batches ◀────────────┘                  sound of the source
+
+Frames and timing are the source's: every frame comes out once, at the timestamp at which it went in. Sound is copied
+packet by packet. Pixels come out upright. The result is H.264, 8 bits, 4:2:0, with the colour tags of the source;
+a frame with an odd side is kept at its size by 4:4:4, which needs an even one in no direction but is played by fewer
+players. Of the source's metadata nothing remains but the languages of the sound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from media import ffmpeg, sniff
+from media.coders import Decoder, Encoder
+from media.limits import Limits
+from media.probe import VideoInfo
+
+BATCHES = 3  # one being read, one in the effect, one being written
+SECONDS = 1500.0
+STALL_SECONDS = 120.0
+_POLL_SECONDS = 1.0
+
+_MP4_AUDIO = frozenset(["aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2"])
+_MOV_AUDIO = _MP4_AUDIO | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
+_MUXERS = {sniff.MP4: "mp4", sniff.MOV: "mov", sniff.MKV: "matroska"}
+
+Apply = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoResult:
+    """What was written: frames, size in pixels, container and the suffix of its file name."""
+
+    frames: int
+    width: int
+    height: int
+    format: sniff.Format
+
+    @property
+    def suffix(self) -> str:
+        return self.format.suffix
+
+
+@dataclasses.dataclass
+class _Batch:
+    """Frames on their way: the buffer that they came in, the timestamps of the source, and what is to be written."""
+
+    buffer: torch.Tensor
+    timestamps: list[int]
+    frames: torch.Tensor
+
+
+def container(info: VideoInfo) -> sniff.Format:
+    """The container of the result: MP4, or the first of MOV and MKV that can hold the sound as it is."""
+    codecs = {stream.codec for stream in info.audio}
+    if codecs <= _MP4_AUDIO:
+        return sniff.MP4
+    return sniff.MOV if codecs <= _MOV_AUDIO else sniff.MKV
+
+
+def transform(
+    source: Path,
+    target: Path,
+    apply: Apply,
+    *,
+    info: VideoInfo,
+    batch: int,
+    limits: Limits,
+    on_progress: Callable[[int], None] = lambda done: None,
+    preset: str = "veryfast",
+    crf: int = 20,
+    timeout: float = SECONDS,
+    stall: float = STALL_SECONDS,
+) -> VideoResult:
+    """Transform a video frame by frame.
+
+    Args:
+        source: a local file.
+        target: the file to write; it exists afterwards only if everything went well.
+        apply: gets (N, 3, H, W) uint8 RGB, contiguous, on the CPU, N at most `batch`, valid until it returns; returns
+            (N, 3, H·s, W·s) uint8 on any device, for one s throughout; may return what it got.
+        info: what probe.probe_video says about the source.
+        batch: frames in one call of `apply`.
+        limits: enforced on what is decoded, whatever the header says.
+        on_progress: gets the number of frames written to the encoder, after each batch and at least once a second;
+            an exception from it, or from `apply`, ends both children at once and is passed on.
+        preset, crf: of x264.
+        timeout: seconds for all of it.
+        stall: seconds without a frame from the decoder or for the encoder; the time of `apply` counts.
+
+    Raises:
+        DamagedMedia, TooLarge: by what was decoded.
+        MediaTimeout: over `timeout` or `stall`.
+        MediaToolError: ffmpeg failed for a reason of the machine's.
+    """
+    written = container(info)
+    try:
+        with contextlib.ExitStack() as stack:
+            decoder = stack.enter_context(Decoder(source, info, limits, timeout=timeout, stall=stall))
+
+            def start(width: int, height: int, first: int) -> Encoder:
+                command = ffmpeg.encode(
+                    source,
+                    target,
+                    info,
+                    limits,
+                    preset=preset,
+                    crf=crf,
+                    muxer=_MUXERS[written],
+                    even=width % 2 == height % 2 == 0,
+                    shift=min(0, first),
+                )
+                return stack.enter_context(
+                    Encoder(command, width, height, info, shift=min(0, first), timeout=timeout, stall=stall)
+                )
+
+            pipe = stack.enter_context(_Pipe(decoder, start, batch, info))
+            frames, width, height = pipe.run(apply, on_progress)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    return VideoResult(frames=frames, width=width, height=height, format=written)
+
+
+class _Pipe:
+    """The two threads and the queues between them and the thread that applies the effect."""
+
+    def __init__(
+        self, decoder: Decoder, start: Callable[[int, int, int], Encoder], batch: int, info: VideoInfo
+    ) -> None:
+        self._decoder = decoder
+        self._start = start
+        self._encoder: Encoder | None = None
+        self._written = 0
+        # No queue holds more than the few batches that there are.
+        self._free: queue.Queue[torch.Tensor | None] = queue.Queue()
+        self._decoded: queue.Queue[_Batch | BaseException | None] = queue.Queue()
+        self._applied: queue.Queue[_Batch | None] = queue.Queue()
+        for _ in range(BATCHES):
+            self._free.put(torch.empty((batch, 3, info.height, info.width), dtype=torch.uint8))
+        self._reader = threading.Thread(target=self._guarded, args=[self._read], name="media-reader")
+        self._writer = threading.Thread(target=self._guarded, args=[self._write], name="media-writer")
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # The ends of the children wake a thread that waits for a pipe, the empty messages one that waits for a queue.
+        self._decoder.kill()
+        if self._encoder is not None:
+            self._encoder.kill()
+        self._free.put(None)
+        self._applied.put(None)
+        self._reader.join()
+        if self._writer.ident is not None:
+            self._writer.join()
+
+    def run(self, apply: Apply, on_progress: Callable[[int], None]) -> tuple[int, int, int]:
+        """Apply the effect to all frames; returns their number, width and height."""
+        size = (0, 0)
+        while (item := self._next(on_progress)) is not None:
+            item.frames = _checked(apply(item.frames), len(item.timestamps))
+            height, width = item.frames.shape[-2:]
+            if self._encoder is None:
+                size = (width, height)
+                self._encoder = self._start(width, height, item.timestamps[0])
+                self._writer.start()
+            elif size != (width, height):
+                raise ValueError("the effect changed the size of its frames in mid-stream")
+            self._applied.put(item)
+            on_progress(self._written)
+        assert self._encoder is not None
+        self._applied.put(None)
+        # The writer's end, or its error.
+        self._next(on_progress)
+        while not self._encoder.finished(_POLL_SECONDS):
+            on_progress(self._written)
+        on_progress(self._written)
+        return self._written, *size
+
+    def _next(self, on_progress: Callable[[int], None]) -> _Batch | None:
+        while True:
+            try:
+                item = self._decoded.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                on_progress(self._written)
+                continue
+            if isinstance(item, BaseException):
+                raise item
+            return item
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that called
+            self._decoded.put(error)
+        else:
+            self._decoded.put(None)
+
+    def _read(self) -> None:
+        while (buffer := self._free.get()) is not None:
+            timestamps = self._decoder.read(buffer)
+            if not timestamps:
+                return
+            self._decoded.put(_Batch(buffer, timestamps, buffer[: len(timestamps)]))
+
+    def _write(self) -> None:
+        assert self._encoder is not None
+        while (batch := self._applied.get()) is not None:
+            for frame, timestamp in zip(batch.frames, batch.timestamps, strict=True):
+                self._encoder.write(frame, timestamp)
+                self._written += 1
+            self._free.put(batch.buffer)
+        self._encoder.close()
+
+
+def _checked(frames: torch.Tensor, count: int) -> torch.Tensor:
+    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[:2] != (count, 3):
+        raise ValueError(f"the effect returned {frames.dtype} of shape {tuple(frames.shape)} for {count} frames")
+    return frames.cpu().contiguous()

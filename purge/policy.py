@@ -1,0 +1,61 @@
+"""The retention policy: pure functions from a retention class and a moment to the moments that bind it.
+
+The maxima are what the privacy policy promises; no setting lengthens them. The targets lie under them, so that
+a purge that stands still is noticed before a promise is broken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from typing import Self
+
+from db.states import Retention
+from settings import Settings
+
+HOUR = datetime.timedelta(hours=1)
+DAY = datetime.timedelta(days=1)
+
+MAXIMUM = {
+    Retention.FACE_INPUT: 24 * HOUR,
+    Retention.INPUT: 24 * HOUR,
+    Retention.INTERMEDIATE: 24 * HOUR,
+    Retention.RESULT: 15 * DAY,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """When an asset is to be destroyed at the latest: the target, and the promise behind it."""
+
+    due_at: datetime.datetime
+    deadline_at: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """The targets in force; each is under its class's maximum."""
+
+    targets: dict[Retention, datetime.timedelta]
+
+    def __post_init__(self) -> None:
+        for retention, target in self.targets.items():
+            if target > MAXIMUM[retention]:
+                raise ValueError(f"{retention} may be kept for {MAXIMUM[retention]} at most")
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The policy that the settings ask for. Raises ValueError when one exceeds its maximum."""
+        uploads = datetime.timedelta(seconds=settings.input_retention)
+        return cls(
+            {
+                Retention.FACE_INPUT: uploads,
+                Retention.INPUT: uploads,
+                Retention.INTERMEDIATE: uploads,
+                Retention.RESULT: datetime.timedelta(seconds=settings.result_retention),
+            }
+        )
+
+    def term(self, retention: Retention, created_at: datetime.datetime) -> Term:
+        """The term of an asset of this class that is made at `created_at`."""
+        return Term(due_at=created_at + self.targets[retention], deadline_at=created_at + MAXIMUM[retention])

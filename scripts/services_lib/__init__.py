@@ -1,0 +1,1 @@
+"""The parts of scripts/services: one module a server, and what they share."""

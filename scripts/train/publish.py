@@ -1,0 +1,53 @@
+"""Copies trained weights of `enhance` into the package and writes their manifest."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from effects import weights
+from scripts.train import pictures
+from scripts.train.enhance import BLOCKS, WIDTH
+
+TASKS = {1: "removes noise and JPEG damage", 2: "enlarges by two"}
+
+
+def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
+    """The manifest's entry for the weights of one network in `folder`."""
+    name = f"enhance-x{scale}"
+    data = (folder / f"{name}.safetensors").read_bytes()
+    record = json.loads((folder / f"{name}.json").read_text())
+    learnt_from = ", ".join((*pictures.TRAINING, *(Path(path).stem for path in pictures.LICENCES)))
+    return {
+        "name": name,
+        "version": version,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+        "licence": "Apache-2.0",
+        "source": (
+            f"{TASKS[scale]}; scripts/train/enhance.py, seed {record['seed']}, {record['steps']} steps, "
+            f"on {learnt_from} and synthetic pictures; docs/enhance-training.md names their licences"
+        ),
+        "architecture": {"network": "enhancer", "scale": scale, "width": WIDTH, "blocks": BLOCKS},
+    }
+
+
+def main() -> None:
+    """Read the command line and publish both networks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where scripts/train/enhance.py wrote its weights")
+    parser.add_argument("--version", required=True)
+    given = parser.parse_args()
+    entries = [entry(scale, given.folder, given.version) for scale in (1, 2)]
+    for written in entries:
+        shutil.copyfile(
+            given.folder / f"{written['name']}.safetensors", weights.FOLDER / f"{written['name']}.safetensors"
+        )
+    (weights.FOLDER / "manifest.json").write_text(json.dumps(entries, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

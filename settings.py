@@ -1,0 +1,103 @@
+"""Every setting of Mayfly, read once from MAYFLY_… variables at an entry point and passed down from there."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Self
+
+import platformdirs
+import pydantic
+from pydantic import Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+class Settings(BaseSettings):
+    """Frozen; durations are seconds, sizes are bytes. Without a broker's URL Mayfly runs embedded."""
+
+    model_config = SettingsConfigDict(env_prefix="MAYFLY_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("mayfly")),
+        description="the embedded set-up's folder: database, object store, locks",
+    )
+    broker_url: pydantic.SecretStr | None = Field(None, description="amqp(s)://…; none: embedded")
+    broker_admin_url: pydantic.SecretStr | None = Field(
+        None, description="RabbitMQ's management address with an administrator's name; sets and checks the policies"
+    )
+    database_url: pydantic.SecretStr | None = Field(None, description="postgresql+psycopg://…; none: SQLite in home")
+    storage_url: pydantic.SecretStr | None = Field(
+        None, description="s3://KEY:SECRET@HOST:PORT/BUCKET?secure=true; none: a folder in home"
+    )
+    scratch: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "mayfly-scratch",
+        description="where workers keep a video while they process it; emptied when a worker starts",
+    )
+    effect_modules: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="further modules that register effects, separated by commas"
+    )
+
+    # What an upload may be.
+    max_bytes: int = Field(2 * 1024**3, gt=0)
+    max_image_bytes: int = Field(100 * 1024**2, gt=0)
+    max_pixels: int = Field(50_000_000, gt=0, description="of a picture")
+    max_frame_pixels: int = Field(4096 * 2304, gt=0, description="of a video's frame")
+    max_side: int = Field(16_384, gt=0, description="of a picture or frame")
+    max_frames: int = Field(36_000, gt=0)
+    max_seconds: float = Field(600, gt=0)
+
+    # Internal targets of retention; the maxima, which nothing can lengthen, are in purge.policy.
+    input_retention: float = Field(22 * HOUR, gt=0, le=24 * HOUR)
+    result_retention: float = Field(14.5 * DAY, gt=0, le=15 * DAY)
+
+    # Attempts.
+    lease: float = Field(60, gt=0, description="a worker that is silent for so long has lost its job")
+    upload_lease: float = Field(45, gt=0, le=60, description="a producer that is silent for so long has died")
+    max_attempts: int = Field(3, ge=1)
+    retry_delay: float = Field(5, gt=0, description="before the second attempt; doubles with each further one")
+    image_time_limit: float = Field(300, gt=0, description="for one effect on one picture")
+    video_time_limit: float = Field(1500, gt=0, description="for one effect on one video; under RabbitMQ's 30 minutes")
+
+    # Workers.
+    child_memory: int = Field(6 * 1024**3, gt=0, description="a child that grew over this is replaced after its job")
+    threads: int = Field(0, ge=0, description="threads of torch in each child; 0: the cores shared out among children")
+
+    # Encoding of results.
+    image_quality: int = Field(92, ge=1, le=100, description="of JPEG and lossy WebP")
+    video_crf: int = Field(20, ge=0, le=51, description="x264's constant rate factor; lower is better and larger")
+    video_preset: str = Field("veryfast", pattern="^[a-z]+$", description="x264's preset")
+
+    @pydantic.field_validator("effect_modules", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(name for name in value.split(",") if name) if isinstance(value, str) else value
+
+    @pydantic.model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        given = [url is not None for url in (self.broker_url, self.database_url, self.storage_url)]
+        if any(given) and not all(given):
+            raise ValueError("set all of MAYFLY_BROKER_URL, MAYFLY_DATABASE_URL and MAYFLY_STORAGE_URL, or none")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether broker, database and store live in this process and in `home`."""
+        return self.broker_url is None
+
+    @property
+    def resolved_broker_url(self) -> str:
+        """The broker's URL; the in-process one when embedded."""
+        return self.broker_url.get_secret_value() if self.broker_url else "memory://localhost"
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL; SQLite in `home` when embedded."""
+        return self.database_url.get_secret_value() if self.database_url else f"sqlite:///{self.home / 'mayfly.db'}"
+
+    @property
+    def resolved_storage_url(self) -> str:
+        """The object store's URL; a folder in `home` when embedded."""
+        return self.storage_url.get_secret_value() if self.storage_url else f"file://{self.home / 'objects'}"

@@ -1,0 +1,20 @@
+"""The Celery application."""
+
+from __future__ import annotations
+
+import celery
+
+import celeryconfig
+from settings import Settings
+
+
+def create(settings: Settings) -> celery.Celery:
+    """An application for the broker that the settings name; everything else is celeryconfig's."""
+    app = celery.Celery("mayfly")
+    app.config_from_object(celeryconfig)
+    app.conf.update(celeryconfig.broker(settings), imports=celeryconfig.modules(settings))
+    return app
+
+
+# Spawned children import the application from here, and so does `celery -A tasks.app`.
+app = create(Settings())

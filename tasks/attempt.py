@@ -1,0 +1,169 @@
+"""Runs one stage of one job: claim, heartbeat, the work itself, and what follows from how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import shutil
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from db import assets, claims, clock, jobs
+from db.claims import Claim
+from db.rows import AssetRow
+from db.states import AssetState, Retention, Stage
+from purge import sweeper
+from tasks import holder, retry
+from tasks.errors import ClaimLost, InputGone, TimeOver
+from tasks.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 1.0  # at most one write of progress in this time; also how soon a cancellation is seen
+
+
+class Attempt:
+    """What the work of one attempt may ask for."""
+
+    def __init__(self, runtime: Runtime, claim: Claim) -> None:
+        self.runtime = runtime
+        self.claim = claim
+        self.job = claim.job
+        self.lost = threading.Event()
+        self._written = time.monotonic()
+        settings = runtime.settings
+        limit = settings.image_time_limit if self.job.media == "image" else settings.video_time_limit
+        self._end = time.monotonic() + limit
+
+    @property
+    def scratch(self) -> Path:
+        """A private folder of this attempt, gone when it ends."""
+        folder = self.runtime.scratch / f"{self.job.id}-{self.claim.fence}"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def input(self) -> AssetRow:
+        """The row of the job's input. Raises InputGone."""
+        for asset in assets.of_job(self.runtime.engine, self.job.id):
+            if asset.retention.is_input and asset.state is AssetState.STORED:
+                return asset
+        raise InputGone("the upload was deleted before the effect was done; submit it again")
+
+    def reserve(self, retention: Retention, suffix: str) -> AssetRow:
+        """The row of an asset that this attempt is about to store."""
+        term = self.runtime.policy.term(retention, clock.now())
+        with self.runtime.engine.begin() as connection:
+            return assets.reserve(
+                connection,
+                self.job.id,
+                retention=retention,
+                suffix=suffix,
+                attempt=self.claim.fence,
+                due_at=term.due_at,
+                deadline_at=term.deadline_at,
+            )
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Note how far the work is. Raises ClaimLost when it is not wanted any more, TimeOver when it took too long."""
+        now = time.monotonic()
+        if now > self._end:
+            raise TimeOver("the effect took longer than a job may; send a smaller or shorter upload")
+        if now - self._written >= PROGRESS_SECONDS:
+            self._written = now
+            if not claims.extend(self.runtime.engine, self.claim, done=done, total=total):
+                self.lost.set()
+        self.check()
+
+    def check(self) -> None:
+        """Raise ClaimLost when the claim is known to be lost."""
+        if self.lost.is_set():
+            raise ClaimLost("another attempt has this job, or it was cancelled")
+
+
+def run(runtime: Runtime, job_id: uuid.UUID, stage: Stage, work: Callable[[Attempt], None]) -> None:
+    """Claim a job's stage and do its work, which ends the claim itself when it succeeds.
+
+    Whatever this function decides is in the table when it returns, so the caller acknowledges the message. A claim
+    that somebody else holds is no reason to keep the message: if they die, `jobs.resend` sends another.
+    """
+    claim = _claim(runtime, job_id, stage)
+    if claim is None:
+        return
+    attempt = Attempt(runtime, claim)
+    if claim.job.tries > runtime.settings.max_attempts:
+        log.error("job %s: %d workers died at stage %s", job_id, claim.job.tries - 1, stage)
+        _fail(attempt, retry.Failure("worker_lost", "the workers that ran this job died; send another upload"))
+        return
+    try:
+        with _heartbeat(attempt):
+            work(attempt)
+    except ClaimLost:
+        log.info("job %s: attempt %d is not wanted any more", job_id, claim.fence)
+    except Exception as error:  # noqa: BLE001 - the one place that turns every error into a state
+        _settle(attempt, error)
+    finally:
+        shutil.rmtree(runtime.scratch / f"{job_id}-{claim.fence}", ignore_errors=True)
+        # Whatever is due: the input after success, everything after failure, our own result after a lost claim.
+        sweeper.destroy_due(runtime.engine, runtime.store, job_id)
+
+
+def _claim(runtime: Runtime, job_id: uuid.UUID, stage: Stage) -> Claim | None:
+    ours, lease = holder.own(), runtime.settings.lease
+    claim = claims.take(runtime.engine, job_id, stage=stage, holder=ours, lease=lease)
+    if claim is None:
+        known = jobs.get(runtime.engine, job_id).holder
+        if known is not None and holder.died(known):
+            # The broker gave us a dead colleague's message; its lease need not run out.
+            claim = claims.take(runtime.engine, job_id, stage=stage, holder=ours, lease=lease, dead_holder=known)
+    return claim
+
+
+def _settle(attempt: Attempt, error: Exception) -> None:
+    settings = attempt.runtime.settings
+    verdict = retry.verdict(error, tries=attempt.job.tries, max_tries=settings.max_attempts, delay=settings.retry_delay)
+    # Where, but not what: a foreign exception's text may repeat what it was given.
+    frames = "".join(traceback.format_tb(error.__traceback__)) if not hasattr(error, "code") else ""
+    log.warning(
+        "job %s: attempt %d: %s: %s\n%s", attempt.job.id, attempt.claim.fence, type(error).__name__, verdict, frames
+    )
+    if isinstance(verdict, retry.Retry):
+        retry_at = clock.now() + datetime.timedelta(seconds=verdict.delay)
+        claims.wait(attempt.runtime.engine, attempt.claim, retry_at=retry_at, outcome=verdict.code)
+    else:
+        _fail(attempt, verdict)
+
+
+def _fail(attempt: Attempt, failure: retry.Failure) -> None:
+    claims.fail(attempt.runtime.engine, attempt.claim, error=failure.code, error_text=failure.text)
+    sweeper.destroy_due(attempt.runtime.engine, attempt.runtime.store, attempt.job.id)
+
+
+@contextlib.contextmanager
+def _heartbeat(attempt: Attempt) -> Iterator[None]:
+    """Renew the lease from a thread while the work runs."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(attempt.claim.lease / 3):
+            try:
+                if not claims.extend(attempt.runtime.engine, attempt.claim):
+                    attempt.lost.set()
+                    return
+            except sa.exc.OperationalError:
+                # The next beat may reach the database before the lease is over.
+                log.warning("job %s: the lease could not be renewed", attempt.job.id)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

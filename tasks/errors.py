@@ -1,0 +1,37 @@
+"""What ends an attempt from inside the pipeline, and what can be wrong with the broker.
+
+TaskError
+├── BrokerMissing      broker_unreachable
+├── TopologyMismatch   broker_topology    the broker's exchanges and queues are not ours
+├── ClaimLost          the job was cancelled, or belongs to a newer attempt; never shown to anybody
+├── TimeOver           time_limit     the effect took longer than settings allow
+└── InputGone          expired        the input was destroyed before the effect was done
+"""
+
+from __future__ import annotations
+
+from errors import MayflyError
+
+
+class TaskError(MayflyError):
+    """The root of this package's errors."""
+
+
+class BrokerMissing(TaskError):
+    code = "broker_unreachable"
+
+
+class TopologyMismatch(TaskError):
+    code = "broker_topology"
+
+
+class ClaimLost(TaskError):
+    code = "claim_lost"
+
+
+class TimeOver(TaskError):
+    code = "time_limit"
+
+
+class InputGone(TaskError):
+    code = "expired"

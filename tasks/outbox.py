@@ -1,0 +1,49 @@
+"""The table of jobs as an outbox: whatever stands still is sent, queued again or given up."""
+
+from __future__ import annotations
+
+import logging
+
+from db import jobs
+from db.states import State
+from purge import sweeper
+from tasks import broker, sender
+from tasks.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+LOST_SECONDS = 60  # a confirmed message that nobody took for so long is lost, if its queue is empty
+
+
+def resend(runtime: Runtime) -> None:
+    """Find every job that nothing moves any more, and move it."""
+    for job_id in jobs.abandoned_uploads(runtime.engine):
+        text = "the upload was not completed; submit it again"
+        if jobs.end(
+            runtime.engine,
+            job_id,
+            to=State.FAILED,
+            error="upload_abandoned",
+            error_text=text,
+            only_from=[State.UPLOADING],
+        ):
+            log.warning("job %s: its producer died in mid-upload", job_id)
+            sweeper.destroy_due(runtime.engine, runtime.store, job_id)
+    for job_id in jobs.requeue_lapsed(runtime.engine):
+        log.info("job %s: queued again", job_id)
+    runtime.sender.send(jobs.unsent(runtime.engine, limit=BATCH))
+    if not runtime.settings.embedded:
+        _resend_lost(runtime)
+
+
+def _resend_lost(runtime: Runtime) -> None:
+    """Send again what was confirmed long ago and is in no queue: a message without a row is harmless, a row
+    without a message would wait for ever.
+    """
+    stale = jobs.sent_long_ago(runtime.engine, seconds=LOST_SECONDS, limit=BATCH)
+    if not stale:
+        return
+    depths = broker.depths(runtime.settings)
+    lost = [job for job in stale if depths.get(sender.route(job, runtime.settings)[1]) == 0]
+    runtime.sender.send(lost)

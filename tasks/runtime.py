@@ -1,0 +1,87 @@
+"""What every task of a process shares: settings, database, store, broker, effects. Nothing about any job."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import celery
+import sqlalchemy as sa
+
+from db import engine as engines
+from db import migrate
+from effects import registry
+from media import storage
+from media.limits import Limits
+from media.storage import Store
+from purge.policy import Policy
+from settings import Settings
+from tasks import limits
+from tasks.sender import Sender
+
+if TYPE_CHECKING:
+    from effects.runner import Runner
+
+
+class Runners:
+    """The effects of this process, each set up when it is first wanted and then kept."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._runners: dict[str, Runner] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> Runner:
+        """The runner of an effect. Raises effects.errors.UnknownEffect or WeightsError."""
+        from effects.runner import Runner
+
+        with self._lock:
+            if name not in self._runners:
+                self._runners[name] = Runner(registry.find(name)(), self.device)
+            return self._runners[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """The parts, opened once a process."""
+
+    settings: Settings
+    engine: sa.Engine
+    store: Store
+    policy: Policy
+    limits: Limits
+    sender: Sender
+    runners: Runners
+    scratch: Path
+
+
+_current: Runtime | None = None
+
+
+def start(settings: Settings, app: celery.Celery, *, scratch: Path, device: str = "cpu") -> Runtime:
+    """Open the parts and make them this process's runtime. Raises when database or store do not answer."""
+    global _current
+    engine = engines.connect(settings.resolved_database_url)
+    migrate.ensure(engine)
+    store = storage.connect(settings.resolved_storage_url)
+    store.prepare()
+    _current = Runtime(
+        settings=settings,
+        engine=engine,
+        store=store,
+        policy=Policy.of(settings),
+        limits=limits.of(settings),
+        sender=Sender(app, engine, settings),
+        runners=Runners(device),
+        scratch=scratch,
+    )
+    return _current
+
+
+def current() -> Runtime:
+    """The runtime of this process; workers.service or workers.embedded starts it before the first task."""
+    if _current is None:
+        raise RuntimeError("no runtime: this process was not started by `mayfly worker`, `mayfly up` or a client")
+    return _current

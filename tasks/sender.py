@@ -1,0 +1,82 @@
+"""Publishes a job's next stage: one message that carries the job's id and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import amqp.exceptions
+import celery
+import kombu.exceptions
+import sqlalchemy as sa
+
+from db import jobs
+from db.rows import JobRow
+from db.states import Stage
+from effects import registry
+from effects.contract import Media
+from effects.errors import UnknownEffect
+from settings import Settings
+from tasks import queues
+
+log = logging.getLogger(__name__)
+
+INGEST = "ingest"
+
+# What a broker that is away, or has no such queue, raises on publishing.
+BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError, ConnectionError)
+
+
+class Sender:
+    """Sends jobs to the broker and notes in the table what the broker has confirmed."""
+
+    def __init__(self, app: celery.Celery, engine: sa.Engine, settings: Settings) -> None:
+        self.app = app
+        self.engine = engine
+        self.settings = settings
+
+    def send(self, waiting: Iterable[JobRow]) -> int:
+        """Publish the next stage of these queued jobs.
+
+        Returns:
+            How many the broker has confirmed. The others stay unsent in the table, where `jobs.resend` finds them:
+            a broker that is away is no error here.
+        """
+        sent = []
+        try:
+            for job in waiting:
+                self._publish(job)
+                sent.append(job.id)
+        except BROKER_ERRORS as error:
+            log.warning("the broker did not take a message (%s); the outbox will send it again", type(error).__name__)
+        if sent:
+            jobs.mark_sent(self.engine, sent)
+        return len(sent)
+
+    def _publish(self, job: JobRow) -> None:
+        try:
+            name, queue, limit = route(job, self.settings)
+        except UnknownEffect:
+            # Only a worker that lacks the effect's module comes here; one that has it will send the job.
+            log.error("no task for the effect of job %s", job.id)
+            return
+        self.app.send_task(
+            name,
+            args=(str(job.id),),
+            queue=queue,
+            soft_time_limit=limit,
+            argsrepr="-",
+            kwargsrepr="-",
+            ignore_result=True,
+            # A message that reaches no queue is an error, which a confirmation alone would hide.
+            mandatory=True,
+        )
+
+
+def route(job: JobRow, settings: Settings) -> tuple[str, str, float]:
+    """The Celery task, the queue and the time limit (seconds) of a job's next stage. Raises UnknownEffect."""
+    limit = settings.image_time_limit if job.media == Media.IMAGE else settings.video_time_limit
+    if job.stage is Stage.INGEST:
+        return INGEST, queues.MEDIA, limit
+    declared = registry.declaration(job.effect)
+    return f"effects.{job.effect}", queues.effect_queue(declared.tag, Media(job.media)), limit

@@ -1,0 +1,1 @@
+"""Workers: the processes that run the tasks, and what they own on their machine."""

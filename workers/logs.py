@@ -1,0 +1,16 @@
+"""Logging of Mayfly's processes: one line an event, and nothing of what a job carries."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+FORMAT = "%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s"
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Log to standard error; doing it twice is harmless."""
+    logging.basicConfig(stream=sys.stderr, level=level, format=FORMAT)
+    # Pika logs every connection at INFO, and its errors carry what we report in our own words.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
