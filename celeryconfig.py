@@ -73,7 +73,7 @@ task_queues = [
         exchange=Exchange(queues.EXCHANGE, type="direct", durable=True),
         routing_key=name,
         durable=True,
-        queue_arguments=queues.ARGUMENTS,
+        queue_arguments=queues.arguments(name),
     )
     for name in queues.all_queues()
 ]
@@ -87,7 +87,8 @@ task_acks_late = True
 # Without this line, a child that was killed counts as done, and its job is lost.
 task_reject_on_worker_lost = True
 # What a task raised is in the table, where retries are decided; a second delivery would not help.
-task_acks_on_failure_or_timeout = True
+task_acks_on_failure = True
+task_acks_on_timeout = True
 # The next message stays at the broker, for whoever is free, until this child is.
 worker_prefetch_multiplier = 1
 # The table is the truth: no result backend, nothing to read, nothing to leak.

@@ -86,16 +86,14 @@ def due(engine: sa.Engine, *, limit: int, job_id: uuid.UUID | None = None) -> li
         return [AssetRow.read(row) for row in connection.execute(query)]
 
 
+def held(engine: sa.Engine) -> dict[str, int]:
+    """How many assets of each retention class exist."""
+    return _count(engine, sa.true())
+
+
 def overdue(engine: sa.Engine) -> dict[str, int]:
     """How many assets of each retention class outlived what was promised; all zero when the promises are kept."""
-    query = (
-        sa.select(ASSETS.c.retention, sa.func.count())
-        .where(ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.deadline_at < clock.now())
-        .group_by(ASSETS.c.retention)
-    )
-    with engines.reading(engine) as connection:
-        found = {row[0]: row[1] for row in connection.execute(query)}
-    return {retention.value: found.get(retention.value, 0) for retention in Retention}
+    return _count(engine, ASSETS.c.deadline_at < clock.now())
 
 
 def record_destruction(engine: sa.Engine, asset: AssetRow, *, verified: str) -> None:
@@ -133,3 +131,14 @@ def receipts(engine: sa.Engine, job_ids: Sequence[uuid.UUID]) -> list[ReceiptRow
     query = sa.select(RECEIPTS).where(RECEIPTS.c.job_id.in_(job_ids)).order_by(RECEIPTS.c.destroyed_at)
     with engines.reading(engine) as connection:
         return [ReceiptRow.read(row) for row in connection.execute(query)]
+
+
+def _count(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> dict[str, int]:
+    query = (
+        sa.select(ASSETS.c.retention, sa.func.count())
+        .where(ASSETS.c.state != AssetState.DESTROYED.value, condition)
+        .group_by(ASSETS.c.retention)
+    )
+    with engines.reading(engine) as connection:
+        found = {row[0]: row[1] for row in connection.execute(query)}
+    return {retention.value: found.get(retention.value, 0) for retention in Retention}

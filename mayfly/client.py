@@ -214,6 +214,22 @@ class Client:
         """The receipts of what was destroyed of a job."""
         return assets.receipts(self._engine, [_id(job)])
 
+    def check(self, effect: str, params: Mapping[str, Any] | None = None) -> None:
+        """Raise what `submit` would raise for this effect and these parameters."""
+        self._check_request(effect, params)
+
+    def sweep(self) -> sweeper.Sweep:
+        """Destroy now what is due, as beat does every minute."""
+        return sweeper.sweep(self._engine, self._store)
+
+    def held(self) -> dict[str, int]:
+        """How many assets of each retention class exist."""
+        return assets.held(self._engine)
+
+    def overdue(self) -> dict[str, int]:
+        """How many assets of each retention class outlived what was promised."""
+        return assets.overdue(self._engine)
+
     def _check_request(self, effect: str, params: Mapping[str, Any] | None) -> tuple[Declaration, Parameters]:
         declared = registry.declaration(effect)
         if declared.locality is Locality.DEVICE:

@@ -91,7 +91,8 @@ def encode(
         target: the file to write; an existing one is replaced.
         info: of the source.
         limits: for reading the source.
-        preset, crf: of x264.
+        preset: of x264.
+        crf: constant rate factor of x264.
         muxer: ffmpeg's name of the container.
         even: whether width and height are; 4:2:0 needs it, and an odd size is kept by 4:4:4.
         shift: ticks of the source's time base to add to each timestamp.
@@ -120,8 +121,8 @@ def encode(
         "c:v": "libx264",
         "preset": preset,
         "crf": crf,
-        # Only the last frame's duration comes from here: the others last until the next.
-        "bsf:v": f"setts=duration={ticks}",
+        # The stream's own rate, else given as the time base's; and how long the last frame lasts.
+        "bsf:v": f"h264_metadata=tick_rate={2 * info.rate},setts=pts=PTS:dts=DTS:duration={ticks}",
         "c:a": "copy",
         "map_metadata": -1,
         "map_chapters": -1,
@@ -201,7 +202,7 @@ def _compiled(output: Any) -> list[str]:
 
 
 def rational(text: str | None, default: Fraction) -> Fraction:
-    """ffprobe's `30000/1001` or `16:9`; the default where it is missing or 0."""
+    """Read ffprobe's `30000/1001` or `16:9`; the default where it is missing or 0."""
     match = re.fullmatch(r"(\d+)[/:](\d+)", text or "")
     if match is None or 0 in (int(match[1]), int(match[2])):
         return default

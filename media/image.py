@@ -47,7 +47,7 @@ class Picture:
     format: sniff.Format
 
     def replaced(self, rgb: torch.Tensor) -> Picture:
-        """This picture with other colours, (3, H·s, W·s) uint8; the opacity is scaled to fit."""
+        """The picture with other colours, (3, H·s, W·s) uint8; the opacity is scaled to fit."""
         alpha = self.alpha
         if alpha is not None and alpha.shape[-2:] != rgb.shape[-2:]:
             scaled = functional.interpolate(alpha[None].float(), size=rgb.shape[-2:], mode="bilinear", antialias=True)

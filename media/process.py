@@ -78,7 +78,8 @@ class Child:
             argv: the program and its arguments; no shell reads them.
             timeout: seconds until it is killed.
             stall: seconds that one `waiting` may last until it is killed.
-            stdin, stdout: whether these are pipes, of 1 MiB where the kernel allows; else the null device.
+            stdin: whether it is a pipe, of 1 MiB where the kernel allows; else the null device.
+            stdout: likewise.
             pass_fds: further file descriptors that the child inherits.
             resources: the kernel's limits.
 

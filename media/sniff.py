@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, NoReturn
+from typing import Literal
 
 from media.errors import EmptyFile, UnsupportedMedia
 
@@ -102,7 +102,7 @@ def sniff(head: bytes) -> Format:
         return _iso_base_media(head)
     if head[4:8] in _OLD_QUICKTIME:
         return MOV
-    _refuse(head)
+    raise _refusal(head)
 
 
 def _iso_base_media(head: bytes) -> Format:
@@ -131,12 +131,12 @@ def _ebml(head: bytes) -> Format:
     raise UnsupportedMedia(f"the file is not taken: {TAKEN}")
 
 
-def _refuse(head: bytes) -> NoReturn:
+def _refusal(head: bytes) -> UnsupportedMedia:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:512].lower()
     if text.startswith((b"#extm3u", b"ffconcat")):
-        raise UnsupportedMedia("a playlist holds no video itself: send the video as MP4, MOV, MKV or WebM")
+        return UnsupportedMedia("a playlist holds no video itself: send the video as MP4, MOV, MKV or WebM")
     if b"<svg" in text:
-        raise UnsupportedMedia("SVG drawings are not taken: send the picture as JPEG, PNG or WebP")
+        return UnsupportedMedia("SVG drawings are not taken: send the picture as JPEG, PNG or WebP")
     if head.startswith((b"GIF87a", b"GIF89a")):
-        raise UnsupportedMedia("GIF is not taken: send a picture as PNG or WebP, a video as MP4")
-    raise UnsupportedMedia(f"the file is not a picture or video that is taken: {TAKEN}")
+        return UnsupportedMedia("GIF is not taken: send a picture as PNG or WebP, a video as MP4")
+    return UnsupportedMedia(f"the file is not a picture or video that is taken: {TAKEN}")

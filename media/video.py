@@ -79,7 +79,7 @@ def transform(
     info: VideoInfo,
     batch: int,
     limits: Limits,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda _: None,
     preset: str = "veryfast",
     crf: int = 20,
     timeout: float = SECONDS,
@@ -97,7 +97,8 @@ def transform(
         limits: enforced on what is decoded, whatever the header says.
         on_progress: gets the number of frames written to the encoder, after each batch and at least once a second;
             an exception from it, or from `apply`, ends both children at once and is passed on.
-        preset, crf: of x264.
+        preset: of x264.
+        crf: constant rate factor of x264, 0 … 51; lower is better and larger.
         timeout: seconds for all of it.
         stall: seconds without a frame from the decoder or for the encoder; the time of `apply` counts.
 

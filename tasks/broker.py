@@ -49,10 +49,10 @@ def declare(settings: Settings) -> None:
         try:
             opened.exchange_declare(queues.EXCHANGE, "direct", durable=True)
             opened.exchange_declare(queues.DEAD_LETTERS, "fanout", durable=True)
-            opened.queue_declare(queues.DEAD_LETTERS, durable=True, arguments={"x-queue-type": "quorum"})
+            opened.queue_declare(queues.DEAD_LETTERS, durable=True, arguments=queues.QUORUM)
             opened.queue_bind(queues.DEAD_LETTERS, queues.DEAD_LETTERS)
             for name in queues.all_queues():
-                opened.queue_declare(name, durable=True, arguments=queues.ARGUMENTS)
+                opened.queue_declare(name, durable=True, arguments=queues.arguments(name))
                 opened.queue_bind(name, queues.EXCHANGE, routing_key=name)
         except pika.exceptions.ChannelClosedByBroker as error:
             raise TopologyMismatch(

@@ -15,13 +15,20 @@ DELIVERY_LIMIT = 3  # deliveries after the first; then the message is a dead let
 PERIODIC = {"purge.sweep": 60.0, "jobs.resend": 10.0, "jobs.bury": 30.0}
 """The periodic tasks and their periods in seconds."""
 
-ARGUMENTS = {
-    "x-queue-type": "quorum",  # replicated, and counts deliveries
+QUORUM = {"x-queue-type": "quorum"}  # replicated, and counts deliveries
+
+DEAD_LETTERED = QUORUM | {
     "x-dead-letter-exchange": DEAD_LETTERS,
     "x-dead-letter-strategy": "at-least-once",  # the broker itself confirms the hand-over
     "x-overflow": "reject-publish",  # at-least-once needs it; a full queue refuses instead of dropping
 }
-"""Only what never changes: a queue refuses other arguments than it was made with. Limits are policies."""
+
+
+def arguments(name: str) -> dict[str, str]:
+    """The arguments of a queue: only what never changes, for a queue refuses others than it was made with; limits
+    are policies. A periodic message that expires is no loss, so maintenance has no dead letters.
+    """
+    return QUORUM if name == MAINTENANCE else DEAD_LETTERED
 
 
 class Lane(enum.StrEnum):

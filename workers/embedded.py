@@ -61,7 +61,16 @@ class Embedded:
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        """Start. Raises AlreadyRunning."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning."""
         from tasks.app import create
 
         self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,11 +87,8 @@ class Embedded:
         self._beat = celery.beat.Service(app)
         # Not joined: it may sleep for seconds, and sends nothing once it is told to stop.
         threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
         """Stop; a job that is running is taken up by whoever starts next."""
         self._stop.set()
         self._beat.stop()

@@ -14,3 +14,8 @@ def configure(level: int = logging.INFO) -> None:
     # Pika logs every connection at INFO, and its errors carry what we report in our own words.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def configure_quiet() -> None:
+    """For a command that shows progress bars: only what an operator must act on."""
+    configure(logging.ERROR)

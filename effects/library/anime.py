@@ -68,8 +68,11 @@ def _draw(frames: Tensor, params: AnimeParameters) -> Tensor:
     unit = blur.area_root(work) / _UNIT_SIDE
 
     lab = colour.srgb_to_oklab(work)
-    direction = flow.tangents(flow.structure_tensor(blur.gaussian(lab, 0.7), 2.5 * unit))
-    flat = _flatten(lab, direction, unit, params.flatness)
+    tensor = flow.structure_tensor(blur.gaussian(lab, 0.7), 2.5 * unit)
+    direction = flow.tangents(tensor)
+    # Strokes end where the flow is unsure: at corners, in letters and in eyes.
+    stroke = direction * blur.smoothstep(0, 0.6, flow.anisotropy(tensor))
+    flat = _flatten(lab, stroke, unit, params.flatness)
     lightness, shade = _light(flat[:, :1], unit, params)
     painted = _paint(lightness, flat[:, 1:], shade, params.colour)
     luma = colour.luma(work)
@@ -83,8 +86,8 @@ def _draw(frames: Tensor, params: AnimeParameters) -> Tensor:
 
     response = lines.flow_lines(
         0.4 * luma + 0.6 * flat[:, :1],
-        direction,
-        sigma=max(0.6, 0.7 * unit * params.line_width),
+        0.5 * (direction + stroke),
+        sigma=max(0.4, max(0.6, 0.7 * unit) * params.line_width),
         length=2.4 * unit,
         surround=9 * unit,
         crowding=0.45,
@@ -100,30 +103,30 @@ def _light(lightness: Tensor, unit: float, params: AnimeParameters) -> tuple[Ten
     from effects.ops import blur, edge_preserving, flow, tone
 
     # A surface's own tone, the shading around it, and what is too fine to be either.
-    smooth = edge_preserving.guided(lightness, 3 * unit, noise=0.04)
-    surface = edge_preserving.guided(smooth, 30 * unit, noise=0.16)
+    smooth = edge_preserving.guided(lightness, 4 * unit, noise=0.05)
+    surface = edge_preserving.guided(smooth, 65 * unit, noise=0.16)
     fine = lightness - smooth
     fine = fine * (1 - params.flatness * (1 - blur.smoothstep(0, 0.05, fine.abs())))
     xx, _, yy = flow.structure_tensor(smooth, unit).split(1, 1)
     near = blur.gaussian(xx + yy, 2 * unit).sqrt() * unit
     # Gentle gradients, as of a sky or a wall, stay gradients.
     slope = (xx + yy).sqrt() * unit
-    steepness = blur.smoothstep(0.002, 0.008, slope) * (1 - blur.smoothstep(0.03, 0.08, near))
+    steepness = blur.smoothstep(0.0015, 0.0045, slope) * (1 - blur.smoothstep(0.03, 0.08, near))
     shade = tone.soft_steps(smooth - surface, 0.225 / params.shades, 1 + 9 * params.shading * steepness)
     return surface + fine + shade * (1 + 0.15 * params.shading), shade
 
 
-def _flatten(lab: Tensor, direction: Tensor, unit: float, flatness: float) -> Tensor:
+def _flatten(lab: Tensor, stroke: Tensor, unit: float, flatness: float) -> Tensor:
     """Flat regions and brush strokes along the flow; fine, strong structure that stands alone is kept."""
     from effects.ops import blur, edge_preserving, flow
 
     if not flatness:
         return lab
-    kept = flow.along(lab, direction, *blur.sampled_gaussian(1.6 * unit, taps=2))
+    kept = flow.along(lab, stroke, *blur.sampled_gaussian(1.6 * unit, taps=2))
     flat = kept
     for radius in (1.5, 1.1):
         flat = edge_preserving.kuwahara(flat, radius * unit * (0.4 + flatness), noise=0.015)
-    flat = flow.along(flat, direction, *blur.sampled_gaussian(2.4 * unit, taps=2))
+    flat = flow.along(flat, stroke, *blur.sampled_gaussian(2.4 * unit, taps=2))
     lightness = kept[:, :1]
     mean = blur.gaussian(lightness, 1.2 * unit)
     deviation = (blur.gaussian(lightness * lightness, 1.2 * unit) - mean * mean).clamp_min_(0).sqrt_()

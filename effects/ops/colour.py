@@ -32,7 +32,8 @@ _LUMA = (0.299, 0.587, 0.114)
 def _mix(image: Tensor, matrix: tuple[tuple[float, float, float], ...]) -> Tensor:
     # A 1×1 convolution on the CPU is thirty times slower than this product.
     rows = torch.tensor(matrix, dtype=image.dtype, device=image.device)
-    return torch.matmul(rows, image.flatten(2)).unflatten(2, image.shape[2:])
+    mixed = torch.matmul(rows, image.flatten(2))
+    return mixed.view(image.shape)
 
 
 def srgb_to_linear(image: Tensor) -> Tensor:

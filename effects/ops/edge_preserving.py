@@ -48,7 +48,8 @@ def _sum_shifted(image: Tensor, offsets: set[tuple[int, int]]) -> Tensor:
 def guided_coefficients(guide: Tensor, image: Tensor, radius: int, noise: float) -> tuple[Tensor, Tensor]:
     """The guided filter's local lines, not yet averaged: image ≈ slope·guide + offset (He et al. 2010).
 
-    Enlarged, which averages them, and applied to a larger guide they carry a small result to the full picture (He and Sun 2015).
+    Enlarged, which averages them, and applied to a larger guide they carry a small result to the full picture
+    (He and Sun, "Fast guided filter", 2015).
 
     Args:
         guide: (N, 1, H, W).

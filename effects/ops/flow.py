@@ -46,6 +46,14 @@ def tangents(tensor: Tensor) -> Tensor:
     return torch.cat([-angle.sin(), angle.cos()], 1)
 
 
+def anisotropy(tensor: Tensor) -> Tensor:
+    """How surely a structure tensor has one direction: (N, 1, H, W), 0 at corners and in noise, 1 on straight edges."""
+    xx, xy, yy = tensor.split(1, 1)
+    half = (xx - yy) * 0.5
+    radius = (half * half + xy * xy).sqrt()
+    return radius / ((xx + yy) * 0.5 + 1e-7)
+
+
 def along(image: Tensor, direction: Tensor, weights: Sequence[float], step: float = 1.0) -> Tensor:
     """Convolve each pixel's neighbourhood along its own direction with a symmetric kernel.
 
@@ -53,7 +61,7 @@ def along(image: Tensor, direction: Tensor, weights: Sequence[float], step: floa
 
     Args:
         image: (N, C, H, W).
-        direction: (N, 2, H, W) unit vectors (x, y).
+        direction: (N, 2, H, W) vectors (x, y); shorter ones than of unit length shorten the kernel.
         weights: the kernel's half: weights[0] for the centre, weights[i] for both sides at i steps.
         step: pixels between two weights.
     """
@@ -62,7 +70,8 @@ def along(image: Tensor, direction: Tensor, weights: Sequence[float], step: floa
     ys = (torch.arange(height, device=place) * 2 + 1) / height - 1
     xs = (torch.arange(width, device=place) * 2 + 1) / width - 1
     centres = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1)
-    unit = direction.permute(0, 2, 3, 1).contiguous() * torch.tensor([2 * step / width, 2 * step / height], device=place)
+    pixel = torch.tensor([2 * step / width, 2 * step / height], device=place)
+    unit = direction.permute(0, 2, 3, 1).contiguous() * pixel
     reach = len(weights) - 1
     result = image * weights[0]
     where = centres - unit * reach

@@ -18,7 +18,7 @@ def flow_lines(
 
     Args:
         lightness: (N, 1, H, W) in 0…1.
-        direction: (N, 2, H, W) unit tangents (x, y).
+        direction: (N, 2, H, W) tangents (x, y) of at most unit length.
         sigma: of the narrow Gaussian in pixels; a stroke is about three times as wide.
         length: standard deviation in pixels of the average along a stroke.
         surround: standard deviation in pixels of the inhibiting surroundings.

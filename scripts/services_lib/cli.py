@@ -167,16 +167,15 @@ def _status(root: Path, *, as_json: bool) -> int:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """One command at a time in a folder; `down --purge` removes the lock's file, so look whether it is still the same."""
+    """One command at a time in a folder; `down --purge` removes the lock's file, so check that it still stands."""
     path = root / "lock"
     while True:
         root.mkdir(mode=0o711, parents=True, exist_ok=True)
         with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
-                    yield
-                    return
+            if path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+                yield
+                return
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,31 @@
+"""Gathers the commands."""
+
+from __future__ import annotations
+
+import typer
+
+from mayfly.cli import demo, jobs, processes, purge
+
+app = typer.Typer(
+    name="mayfly",
+    help="AI effects on photos and videos, and nothing kept longer than it must.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+app.command()(demo.demo)
+app.command()(processes.up)
+app.command()(jobs.effects)
+app.command()(jobs.submit)
+app.command()(jobs.status)
+app.command()(jobs.result)
+app.command()(jobs.cancel)
+app.add_typer(purge.app, name="purge")
+app.command()(processes.worker)
+app.command()(processes.beat)
+app.command()(processes.doctor)
+
+
+def main() -> None:
+    """The `mayfly` command."""
+    app()

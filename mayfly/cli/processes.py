@@ -1,0 +1,96 @@
+"""Commands of operators: the processes of both set-ups, and what works and what does not."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from mayfly.cli import console
+from mayfly.cli.console import Exit, people
+from mayfly.cli.jobs import Json
+from settings import Settings
+
+
+def up() -> None:
+    """Run worker and beat of the embedded set-up here, until Ctrl-C."""
+    settings = console.settings()
+    if not settings.embedded:
+        console.fail("usage", "`mayfly up` is for the embedded set-up; unset the MAYFLY_…_URLs", Exit.USAGE)
+    from workers import logs
+    from workers.embedded import Embedded
+
+    logs.configure()
+    with console.errors_shown(), Embedded(settings) as running:
+        people.print(f"running, everything under {settings.home}; Ctrl-C stops")
+        running.wait()
+
+
+def worker(
+    allow_cpu: Annotated[bool, typer.Option("--allow-cpu", help="without a GPU, serve its effects on the CPU")] = False,
+    photos: Annotated[int, typer.Option(min=0, help="children for photos, on each device")] = 1,
+    videos: Annotated[int, typer.Option(min=0, help="children for videos, on each device")] = 1,
+) -> None:
+    """Run this machine's workers, until SIGTERM or Ctrl-C."""
+    settings = _full()
+    from tasks import broker
+    from workers import devices, logs, plan
+    from workers.supervisor import Supervisor
+
+    logs.configure()
+    with console.errors_shown():
+        broker.declare(settings)
+        if not broker.set_policy(settings):
+            people.print(
+                "[yellow]no delivery limit[/]: set MAYFLY_BROKER_ADMIN_URL, or the policy by hand "
+                "(docs/operations.md); until then a message that kills its worker comes back for ever",
+                soft_wrap=True,
+            )
+        gpus = devices.find()
+        services = plan.services(gpus, allow_cpu=allow_cpu, photos=photos, videos=videos)
+        for gpu in gpus:
+            people.print(f"gpu {gpu.index}: {gpu.name}, {gpu.memory / 1024**3:.0f} GiB: {', '.join(gpu.tags)}")
+        if not gpus:
+            people.print("no GPU" + ("; its effects run on the CPU" if allow_cpu else ": cpu effects only"))
+        for service in services:
+            people.print(f"{service.name}: {service.concurrency} × {', '.join(service.queues)}")
+        threads = settings.threads or plan.threads(services, os.cpu_count() or 1)
+        Supervisor(services, threads=threads).run()
+
+
+def beat() -> None:
+    """Send the periodic tasks, until SIGTERM or Ctrl-C; several at once do no harm."""
+    _full()
+    from workers import logs
+
+    logs.configure()
+    from tasks.app import app
+
+    app.start(["beat", "--loglevel=INFO", "--pidfile="])
+
+
+def doctor(json: Json = False) -> None:
+    """Check broker, database, storage, ffmpeg and devices."""
+    settings = console.settings()
+    from mayfly import checks
+
+    found = checks.run(settings)
+    for check in found:
+        if json:
+            console.emit({"check": check.name, "ok": check.ok, "detail": check.detail})
+        else:
+            mark = "[green]works[/]" if check.ok else "[red]fails[/]"
+            people.print(f"{check.name:<10} {mark}  {check.detail}", soft_wrap=True)
+    if not all(check.ok for check in found):
+        raise typer.Exit(Exit.UNREACHABLE)
+
+
+def _full() -> Settings:
+    settings = console.settings()
+    if settings.embedded:
+        name = sys.argv[1] if len(sys.argv) > 1 else "this"
+        console.fail(
+            "usage", f"`mayfly {name}` is for the full set-up: set the MAYFLY_…_URLs, or use `mayfly up`", Exit.USAGE
+        )
+    return settings

@@ -1,0 +1,132 @@
+"""Fixtures that every test may use: real servers, an embedded home, real media, and processes of the command line."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import urllib3
+from PIL import Image
+
+from settings import Settings
+
+ROOT = Path(__file__).parents[1]
+SERVICES = ROOT / "scripts" / "services"
+
+# A developer's own servers are no place for tests; what tests use is made below.
+for _name in [name for name in os.environ if name.startswith("MAYFLY_")]:
+    del os.environ[_name]
+os.environ["MAYFLY_EFFECT_MODULES"] = "benchmarks.effects"
+
+
+def _up() -> dict[str, str]:
+    """Start the real servers, or find them running, and return their addresses."""
+    started = subprocess.run([sys.executable, SERVICES, "up"], capture_output=True, text=True, timeout=180, check=False)
+    if started.returncode != 0:
+        reason = f"scripts/services up failed ({started.returncode}): {started.stderr.strip()[-400:]}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    lines = [line.removeprefix("export ") for line in started.stdout.splitlines() if line.startswith("export ")]
+    return {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """MAYFLY_… variables of RabbitMQ, PostgreSQL and S3: a virtual host, a database and a bucket of this run alone."""
+    addresses = _up()
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    broker = urllib.parse.urlsplit(addresses["MAYFLY_BROKER_URL"])
+    database = sa.make_url(addresses["MAYFLY_DATABASE_URL"])
+    bucket = urllib.parse.urlsplit(addresses["MAYFLY_STORAGE_URL"])
+    admin = urllib3.util.parse_url(addresses["MAYFLY_BROKER_ADMIN_URL"])
+    user, _, password = (urllib.parse.unquote(part) for part in (admin.auth or "").partition(":"))
+    headers = urllib3.make_headers(basic_auth=f"{user}:{password}") | {"content-type": "application/json"}
+    api = f"http://{admin.host}:{admin.port}/api"
+    rights = b'{"configure": ".*", "write": ".*", "read": ".*"}'
+    assert urllib3.request("PUT", f"{api}/vhosts/{name}", headers=headers).status < 300
+    assert urllib3.request("PUT", f"{api}/permissions/{name}/{user}", headers=headers, body=rights).status < 300
+    server = sa.create_engine(database, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f'create database "{name}"'))
+    yield addresses | {
+        "MAYFLY_BROKER_URL": broker._replace(path=f"/{name}").geturl(),
+        "MAYFLY_DATABASE_URL": database.set(database=name).render_as_string(hide_password=False),
+        "MAYFLY_STORAGE_URL": bucket._replace(path=f"/{name}").geturl(),
+        "MAYFLY_EFFECT_MODULES": "benchmarks.effects",
+        "MAYFLY_SCRATCH": str(tmp_path_factory.mktemp("scratch")),
+    }
+    with server.connect() as connection:
+        connection.execute(sa.text(f'drop database "{name}" with (force)'))
+    server.dispose()
+    urllib3.request("DELETE", f"{api}/vhosts/{name}", headers=headers)
+
+
+@pytest.fixture
+def full(servers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of the full set-up on the real servers; the environment names them as well."""
+    for name, value in servers.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of the embedded set-up in a folder of this test."""
+    monkeypatch.setenv("MAYFLY_HOME", str(tmp_path / "home"))
+    return Settings()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    servers = request.getfixturevalue("servers")
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    url = sa.make_url(servers["MAYFLY_DATABASE_URL"])
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f'create database "{name}"'))
+    yield url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(sa.text(f'drop database "{name}" with (force)'))
+    server.dispose()
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real portrait, 512×512, as JPEG."""
+    from skimage import data
+
+    path = tmp_path_factory.mktemp("photo") / "portrait.jpg"
+    Image.fromarray(data.astronaut()).save(path, quality=92)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of moving pictures with sound, 320×180 at 25 frames a second, as MP4."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2"]
+    command += ["-f", "lavfi", "-i", "sine=frequency=440:duration=2", "-c:v", "libx264", "-preset", "ultrafast"]
+    command += ["-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    return path
+
+
+def mayfly() -> str:
+    """The path of the `mayfly` command of this environment."""
+    found = shutil.which("mayfly", path=str(Path(sys.executable).parent))
+    assert found is not None, "install the project first: make test does"
+    return found
