@@ -5,13 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
 import sqlalchemy as sa
 
@@ -181,14 +180,13 @@ class Client:
             self._store.write_to(key, target)
             return
         path = Path(target)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".mayfly-", delete=False) as part:
-            try:
-                self._store.write_to(key, cast(BinaryIO, part))
-                part.close()
-                Path(part.name).replace(path)
-            except BaseException:
-                Path(part.name).unlink(missing_ok=True)
-                raise
+        part = path.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            with part.open("wb") as file:
+                self._store.write_to(key, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def result_suffix(self, job: Job | str | uuid.UUID) -> str:
         """The suffix that suits a job's result, with its dot. Raises as `result`."""

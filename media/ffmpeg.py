@@ -135,6 +135,12 @@ def encode(
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 
+def poster(source: Path, info: VideoInfo, limits: Limits, *, at: float) -> list[str]:
+    """The command that writes the frame at `at` seconds, upright, as PNG to standard output."""
+    frame = ffmpeg.input(f"file:{source}", ss=f"{at:.3f}", **_hardening(limits, info.demuxer))[str(info.stream)]
+    return _compiled(frame.output("pipe:1", format="image2pipe", vcodec="png", vframes=1))
+
+
 def failure(code: int, last_lines: Sequence[str]) -> MediaError:
     """What a child that reads an upload and ended with a code other than 0 says about the upload.
 

@@ -78,9 +78,11 @@ def _draw(frames: Tensor, params: AnimeParameters) -> Tensor:
     luma = colour.luma(work)
     if work is not frames:
         slope, offset = edge_preserving.guided_coefficients(luma, painted, 1, noise=0.02)
-        painted = blur.enlarge(slope, size).mul_(colour.luma(frames)).add_(blur.enlarge(offset, size)).clamp_(0, 1)
+        guided = blur.enlarge(slope, size).mul_(colour.luma(frames)).add_(blur.enlarge(offset, size)).clamp_(0, 1)
         if params.flatness < _FULLY_FLAT:
-            painted += (frames - blur.enlarge(work, size)) * (1 - params.flatness / _FULLY_FLAT)
+            source = (frames + blur.enlarge(painted - work, size)).clamp_(0, 1)
+            guided = torch.lerp(source, guided, params.flatness / _FULLY_FLAT)
+        painted = guided
     if not params.lines:
         return painted
 

@@ -50,8 +50,8 @@ def anisotropy(tensor: Tensor) -> Tensor:
     """How surely a structure tensor has one direction: (N, 1, H, W), 0 at corners and in noise, 1 on straight edges."""
     xx, xy, yy = tensor.split(1, 1)
     half = (xx - yy) * 0.5
-    radius = (half * half + xy * xy).sqrt()
-    return radius / ((xx + yy) * 0.5 + 1e-7)
+    sureness: Tensor = (half * half + xy * xy).sqrt() / ((xx + yy) * 0.5 + 1e-7)
+    return sureness
 
 
 def along(image: Tensor, direction: Tensor, weights: Sequence[float], step: float = 1.0) -> Tensor:

@@ -89,8 +89,6 @@ def doctor(json: Json = False) -> None:
 def _full() -> Settings:
     settings = console.settings()
     if settings.embedded:
-        name = sys.argv[1] if len(sys.argv) > 1 else "this"
-        console.fail(
-            "usage", f"`mayfly {name}` is for the full set-up: set the MAYFLY_…_URLs, or use `mayfly up`", Exit.USAGE
-        )
+        text = "this is a process of the full set-up: set the MAYFLY_…_URLs, or use `mayfly up`"
+        console.fail("usage", text, Exit.USAGE)
     return settings

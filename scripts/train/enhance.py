@@ -76,7 +76,7 @@ class Corpus:
             if rng.random() < 0.15:
                 given = _damage(given, rng, noise=rng.uniform(0, 3), quality=int(rng.integers(75, 96)))
         order, turns, flip = rng.permutation(3) if rng.random() < 0.3 else np.arange(3), rng.integers(4), rng.random()
-        given, target = (np.rot90(picture[..., order], turns) for picture in (given, target))
+        given, target = (np.rot90(picture[..., order], int(turns)) for picture in (given, target))
         return (given[:, ::-1], target[:, ::-1]) if flip < 0.5 else (given, target)
 
 

@@ -90,18 +90,12 @@ def test_plain_grey_stays_plain_and_grey(value: float) -> None:
     assert abs(float(result.mean()) - value) < 0.1
 
 
-@pytest.mark.parametrize("extreme", [0, 1])
-def test_range_at_the_bounds_of_all_parameters(extreme: int) -> None:
-    bounds = {
-        name: next(
-            getattr(rule, "le" if extreme else "ge")
-            for rule in field.metadata
-            if hasattr(rule, "le" if extreme else "ge")
-        )
-        for name, field in AnimeParameters.model_fields.items()
-    }
-    saturated = torch.rand(1, 3, 90, 120, generator=torch.Generator().manual_seed(10)).round()
-    result = apply(saturated, **bounds)
+@pytest.mark.parametrize("size", [(90, 120), (820, 700)])
+@pytest.mark.parametrize("lines", [0, 1])
+def test_range_at_the_bounds_of_all_parameters(size: tuple[int, int], lines: int) -> None:
+    saturated = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(10)).round()
+    given = {"line_width": 3, "line_detail": 1, "flatness": 1, "shading": 1, "shades": 2, "colour": 1}
+    result = apply(saturated, lines=lines, **given)
     assert bool(torch.isfinite(result).all())
     assert float(result.min()) >= 0
     assert float(result.max()) <= 1
@@ -135,11 +129,14 @@ def test_everything_at_zero_is_the_identity(runner: Runner) -> None:
     assert torch.equal(runner(portrait(), NOTHING), portrait())
 
 
-@pytest.mark.parametrize("side", [512, 900])
-def test_near_zero_is_near_the_identity(side: int) -> None:
-    frames = functional.interpolate(portrait().float() / 255, size=(side, side), mode="bilinear")
+@pytest.mark.parametrize(("side", "tolerance"), [(512, 0.002), (900, 0.002)])
+def test_near_zero_is_near_the_identity(side: int, tolerance: float) -> None:
+    """Detail too fine for the grid that large pictures are drawn on included."""
+    frames = functional.interpolate(portrait().float() / 255, size=(side, side), mode="bilinear") * 0.8 + 0.1
+    frames = frames + 0.06 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(13))
+    frames = frames.clamp(0, 1)
     result = apply(frames, lines=0, flatness=0.001, shading=0, colour=0)
-    assert float((result - frames).abs().mean()) < 0.012
+    assert float((result - frames).abs().mean()) < tolerance
 
 
 def test_an_edge_gets_one_line_and_regions_get_none() -> None:
@@ -244,10 +241,22 @@ def test_more_shades_are_finer_shades() -> None:
 
 
 def test_a_sky_gets_no_contours() -> None:
-    sky = torch.linspace(0.45, 0.85, 400).view(1, 1, 400, 1) * torch.tensor([0.7, 0.85, 1.0]).view(1, 3, 1, 1)
-    result = apply(sky.expand(1, 3, 400, 500), shading=1)
-    steps = result.diff(dim=2)[:, :, 10:-10]
-    assert float(steps.amax((2, 3)).div(steps.mean((2, 3))).max()) < 3
+    """A gentle swell of light keeps its slopes, where cut tones level some and make others far steeper."""
+    swell = 0.65 + 0.07 * torch.sin(torch.arange(500) * (2 * torch.pi / 330))
+    sky = swell.view(1, 1, 500, 1) * torch.tensor([0.8, 0.9, 1.0]).view(1, 3, 1, 1)
+    frames = sky.expand(1, 3, 500, 500)
+    source, drawn = (image.diff(dim=2)[:, :, 20:-20].abs() for image in (frames, apply(frames, shading=1)))
+    assert float(drawn.max()) < 1.8 * float(source.max())
+    assert float(drawn.mean()) > 0.85 * float(source.mean())
+
+
+def test_small_gaps_as_in_letters_stay_open() -> None:
+    frames = torch.full((1, 3, 400, 400), 0.85)
+    frames[..., 150:250, 198:202] = 0.15
+    frames[..., 190:194, 198:202] = 0.85
+    column = apply(frames)[0, 1, :, 200]
+    assert float(column[190:194].min()) > 0.7
+    assert float(torch.cat([column[180:190], column[194:204]]).max()) < 0.15
 
 
 def test_colour_makes_colours_richer_and_leaves_grey() -> None:

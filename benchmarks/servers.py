@@ -1,0 +1,79 @@
+"""Processes that a benchmark starts on the real servers: our workers, and a bare Celery worker beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pika
+import pika.exceptions
+
+from settings import Settings
+from tasks import broker
+
+START_SECONDS = 180
+MODULES = "benchmarks.effects"
+
+
+def settings() -> Settings:
+    """Settings of the real servers; ends with a sentence when there are none."""
+    os.environ["MAYFLY_EFFECT_MODULES"] = MODULES
+    found = Settings()
+    if found.embedded:
+        sys.exit('this benchmark needs the real servers: make bench, or eval "$(scripts/services up)"')
+    return found
+
+
+@contextlib.contextmanager
+def worker(found: Settings, *, photos: int, videos: int) -> Iterator[None]:
+    """`mayfly worker` and `mayfly beat`, ready for work."""
+    queues = [*(["cpu.photo"] if photos else []), *(["cpu.video"] if videos else []), "media"]
+    work = [sys.executable, "-m", "mayfly", "worker", f"--photos={photos}", f"--videos={videos}"]
+    with _process(work), _process([sys.executable, "-m", "mayfly", "beat"]):
+        _wait_for_consumers(found, queues)
+        yield
+
+
+@contextlib.contextmanager
+def bare_worker(found: Settings, *, concurrency: int) -> Iterator[None]:
+    """A Celery worker with Celery's own defaults, for benchmarks.bare."""
+    command = [sys.executable, "-m", "celery", "-A", "benchmarks.bare", "worker", "-Q", "bare", "-c", str(concurrency)]
+    with _process([*command, "--without-gossip", "--without-mingle", "--hostname=bare@%h"]):
+        _wait_for_consumers(found, ["bare"])
+        yield
+
+
+@contextlib.contextmanager
+def _process(command: list[str]) -> Iterator[None]:
+    environment = os.environ | {"MAYFLY_SCRATCH": tempfile.mkdtemp(prefix="mayfly-bench-")}
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1])
+        try:
+            yield
+        finally:
+            child.terminate()
+            try:
+                child.wait(90)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _wait_for_consumers(found: Settings, queues: list[str]) -> None:
+    end = time.monotonic() + START_SECONDS
+    waiting = set(queues)
+    while waiting:
+        if time.monotonic() > end:
+            sys.exit(f"no worker consumes {', '.join(sorted(waiting))}")
+        for name in list(waiting):
+            with contextlib.suppress(pika.exceptions.ChannelClosedByBroker), broker.channel(found) as channel:
+                if channel.queue_declare(name, passive=True).method.consumer_count:
+                    waiting.discard(name)
+        time.sleep(0.5)
+    # Children warm up after their parent consumes.
+    time.sleep(8)

@@ -1,0 +1,5 @@
+"""`python -m mayfly` is the command line."""
+
+from mayfly.cli import main
+
+main()

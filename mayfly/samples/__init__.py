@@ -1,0 +1,1 @@
+"""The media of the demo; README.md has their licences."""
