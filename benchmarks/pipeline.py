@@ -63,7 +63,9 @@ def main() -> dict[str, float]:
 
     def many_of_theirs() -> None:
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-            results = list(pool.map(lambda _: bare.copy.delay(upload()), range(JOBS)))
+            uploads = pool.map(lambda _: upload(), range(JOBS))
+            # Celery's rpc results belong to the thread that sent the task.
+            results = [bare.copy.delay(key) for key in uploads]
         for result in results:
             result.get(timeout=120)
 

@@ -88,8 +88,8 @@ def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None, total: i
         return bool(connection.execute(_ours(claim).values(**values)).rowcount)
 
 
-def advance(engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int) -> bool:
-    """Queue the next stage. False when the claim is lost."""
+def advance(engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int) -> JobRow | None:
+    """Queue the next stage. None when the claim is lost."""
     values = {"stage": to.value, "tries": 0, "sent_at": None, "units_total": units_total}
     with engine.begin() as connection:
         return _release(connection, claim, State.QUEUED, outcome="done", **values)
@@ -110,7 +110,7 @@ def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) 
 def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:
     """Put a job aside until `retry_at`. False when the claim is lost."""
     with engine.begin() as connection:
-        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at)
+        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at) is not None
 
 
 def fail(engine: sa.Engine, claim: Claim, *, error: str, error_text: str) -> bool:
@@ -129,9 +129,12 @@ def _ours(claim: Claim) -> sa.Update:
     )
 
 
-def _release(connection: sa.Connection, claim: Claim, to: State, *, outcome: str, **values: Any) -> bool:
+def _release(connection: sa.Connection, claim: Claim, to: State, *, outcome: str, **values: Any) -> JobRow | None:
+    """Give up the claim with the job's next state, and close its attempt. None when the claim is lost."""
     assert State.RUNNING in before(to)
-    changed = connection.execute(_ours(claim).values(state=to.value, lease_until=None, holder=None, **values))
-    if changed.rowcount:
-        jobs.end_attempts(connection, claim.job.id, outcome=outcome)
-    return bool(changed.rowcount)
+    release = _ours(claim).values(state=to.value, lease_until=None, holder=None, **values).returning(JOBS)
+    row = connection.execute(release).one_or_none()
+    if row is None:
+        return None
+    jobs.end_attempts(connection, claim.job.id, outcome=outcome)
+    return JobRow.read(row)

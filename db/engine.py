@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 BUSY_TIMEOUT_MS = 30_000
+IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, which would double small transactions
 
 
 def connect(url: str) -> sa.Engine:
     """An engine for this URL; no connection is made yet."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True, pool_size=4, max_overflow=8)
+        engine = sa.create_engine(parsed, pool_size=4, max_overflow=8)
+        sa.event.listen(engine, "checkin", _note_use)
+        sa.event.listen(engine, "checkout", _ping_when_idle)
+        return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = sa.create_engine(parsed, connect_args={"check_same_thread": False})
@@ -25,8 +30,25 @@ def connect(url: str) -> sa.Engine:
 
 
 def reading(engine: sa.Engine) -> sa.Connection:
-    """A connection for queries alone, which waits for no writer."""
-    return engine.execution_options(reads_only=True).connect()
+    """A connection for single queries, which waits for no writer and pays for no transaction."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(reads_only=True).connect()
+    return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+
+def _note_use(_connection: Any, record: sa.pool.ConnectionPoolEntry) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _ping_when_idle(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: Any) -> None:
+    if time.monotonic() - record.info.get("used", time.monotonic()) < IDLE_SECONDS:
+        return
+    try:
+        connection.execute("select 1")
+        connection.rollback()
+    except Exception:  # noqa: BLE001 - whatever the driver says, the connection is no good
+        # SQLAlchemy takes another connection.
+        raise sa.exc.DisconnectionError from None
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

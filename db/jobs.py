@@ -84,17 +84,19 @@ def extend_upload(engine: sa.Engine, job_id: uuid.UUID, *, lease: float) -> bool
         return bool(changed.rowcount)
 
 
-def mark_uploaded(engine: sa.Engine, job_id: uuid.UUID, asset_id: uuid.UUID, *, size: int) -> bool:
-    """Queue a job whose input is complete. False when it was cancelled or given up meanwhile."""
+def mark_uploaded(engine: sa.Engine, job_id: uuid.UUID, asset_id: uuid.UUID, *, size: int) -> JobRow | None:
+    """Queue a job whose input is complete. None when it was cancelled or given up meanwhile."""
     with engine.begin() as connection:
-        changed = connection.execute(
+        row = connection.execute(
             sa.update(JOBS)
             .where(JOBS.c.id == job_id, JOBS.c.state == State.UPLOADING.value)
             .values(state=State.QUEUED.value, lease_until=None)
-        )
-        if changed.rowcount:
-            assets.mark_stored(connection, asset_id, size=size)
-        return bool(changed.rowcount)
+            .returning(JOBS)
+        ).one_or_none()
+        if row is None:
+            return None
+        assets.mark_stored(connection, asset_id, size=size)
+        return JobRow.read(row)
 
 
 def mark_sent(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> None:

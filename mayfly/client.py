@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from db import assets, clock, jobs, migrate
 from db import engine as engines
 from db.errors import NotReady, ResultGone, UnknownJob
-from db.rows import AssetRow, ReceiptRow
+from db.rows import AssetRow, JobRow, ReceiptRow
 from db.states import AssetState, Retention, State
 from effects import registry
 from effects.contract import Declaration, Locality, Parameters
@@ -92,13 +92,13 @@ class Client:
         declared, validated = self._check_request(effect, params)
         with opened(source) as (stream, size):
             found = self._check_upload(declared, stream, size)
-            job_id, fresh = self._upload(
+            job, fresh = self._upload(
                 declared, validated, found, stream, size, owner=owner, consent=consent, key=idempotency_key
             )
         if fresh and not self.settings.embedded:
             # Embedded, the message would die with this process; the running worker reads the table.
-            self._sender.send([jobs.get(self._engine, job_id)])
-        return self.status(job_id)
+            self._sender.send([job])
+        return Job.of(job)
 
     def submit_many(
         self,
@@ -255,8 +255,8 @@ class Client:
         owner: str | None,
         consent: str | None,
         key: str | None,
-    ) -> tuple[uuid.UUID, bool]:
-        """Store the input. Returns the job's id, and False when the idempotency key was known."""
+    ) -> tuple[JobRow, bool]:
+        """Store the input. Returns the job, and False when the idempotency key was known."""
         retention = Retention.FACE_INPUT if declared.face else Retention.INPUT
         term = self._policy.term(retention, clock.now())
         lease = self.settings.upload_lease
@@ -275,7 +275,7 @@ class Client:
             lease=lease,
         )
         if asset is None:
-            return job.id, False
+            return job, False
         assert asset.key is not None
         renewed = time.monotonic()
 
@@ -288,12 +288,13 @@ class Client:
 
         try:
             self._store.put(asset.key, Watched.wrap(stream, renew), size)
-            if not jobs.mark_uploaded(self._engine, job.id, asset.id, size=size):
+            queued = jobs.mark_uploaded(self._engine, job.id, asset.id, size=size)
+            if queued is None:
                 raise UploadRefused("the job was cancelled while its input was being stored")
         except BaseException as error:
             self._give_up(job.id, asset, error)
             raise
-        return job.id, True
+        return queued, True
 
     def _give_up(self, job_id: uuid.UUID, asset: AssetRow, error: BaseException) -> None:
         """Leave no trace of an upload that failed; what cannot be destroyed now, the purge destroys."""

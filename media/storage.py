@@ -43,8 +43,11 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """The size of an object, None when there is none."""
 
-    def destroy(self, key: str) -> None:
-        """Delete an object and what an interrupted upload of it has left; fine when there is nothing."""
+    def destroy(self, key: str, *, unfinished: bool = True) -> None:
+        """Delete an object; fine when there is nothing.
+
+        `unfinished`: delete as well what an interrupted upload has left, which costs a listing on some servers.
+        """
 
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:
         """All objects under a prefix, uploads that never ended included."""

@@ -55,11 +55,12 @@ class FolderStore:
         except FileNotFoundError:
             return None
 
-    def destroy(self, key: str) -> None:
+    def destroy(self, key: str, *, unfinished: bool = True) -> None:
         path = self._path(key)
         with _as_storage_error():
             path.unlink(missing_ok=True)
-            Path(f"{path}{PART}").unlink(missing_ok=True)
+            if unfinished:
+                Path(f"{path}{PART}").unlink(missing_ok=True)
         # A job's empty folders would be a trace of it; somebody else's file in one ends the climb.
         with contextlib.suppress(OSError):
             for folder in path.parents:

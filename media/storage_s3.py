@@ -91,10 +91,10 @@ class S3Store:
         except ObjectMissing:
             return None
 
-    def destroy(self, key: str) -> None:
+    def destroy(self, key: str, *, unfinished: bool = True) -> None:
         with _as_storage_error():
             self.client.remove_object(self.bucket, key)
-            for upload in self._unfinished(key):
+            for upload in self._unfinished(key) if unfinished else ():
                 if upload.object_name == key and upload.upload_id is not None:
                     # The client offers no public call for this.
                     self.client._abort_multipart_upload(self.bucket, key, upload.upload_id)

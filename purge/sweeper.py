@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from db import assets, jobs
 from db.rows import AssetRow
-from db.states import State
+from db.states import AssetState, State
 from media.errors import StorageError
 from media.storage import Store
 
@@ -35,7 +35,8 @@ def destroy(engine: sa.Engine, store: Store, asset: AssetRow) -> None:
         media.errors.StorageError: the store does not answer, or still has the object; no receipt is written.
     """
     if asset.key is not None:
-        store.destroy(asset.key)
+        # What was marked as stored was stored whole.
+        store.destroy(asset.key, unfinished=asset.state is AssetState.PENDING)
         if store.size(asset.key) is not None:
             raise StorageError("the store still has an object that it was told to delete")
     assets.record_destruction(engine, asset, verified=ABSENT)

@@ -106,12 +106,11 @@ def run(runtime: Runtime, job_id: uuid.UUID, stage: Stage, work: Callable[[Attem
             work(attempt)
     except ClaimLost:
         log.info("job %s: attempt %d is not wanted any more", job_id, claim.fence)
+        sweeper.destroy_due(runtime.engine, runtime.store, job_id)
     except Exception as error:  # noqa: BLE001 - the one place that turns every error into a state
         _settle(attempt, error)
     finally:
         shutil.rmtree(runtime.scratch / f"{job_id}-{claim.fence}", ignore_errors=True)
-        # Whatever is due: the input after success, everything after failure, our own result after a lost claim.
-        sweeper.destroy_due(runtime.engine, runtime.store, job_id)
 
 
 def _claim(runtime: Runtime, job_id: uuid.UUID, stage: Stage) -> Claim | None:

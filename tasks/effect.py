@@ -15,6 +15,7 @@ from db.states import Retention, Stage
 from effects import registry
 from effects.contract import Media, Parameters
 from media import probe
+from purge import sweeper
 from tasks import attempt, runtime
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost
@@ -103,3 +104,4 @@ def _store(attempt: Attempt, stream: BinaryIO, size: int, *, suffix: str) -> Non
         # Whoever ended the job may have destroyed this asset before its bytes came.
         rt.store.destroy(asset.key)
         raise ClaimLost("the job ended while its result was stored")
+    sweeper.destroy_due(rt.engine, rt.store, attempt.job.id)

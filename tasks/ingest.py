@@ -6,7 +6,7 @@ import uuid
 
 import celery
 
-from db import claims, jobs
+from db import claims
 from db.states import Stage
 from effects.contract import Media
 from media import probe
@@ -33,6 +33,7 @@ def _ingest(attempt: Attempt) -> None:
         path = attempt.scratch / f"input{asset.suffix}"
         rt.store.fetch(asset.key, path)
         units = probe.probe_video(path, rt.limits).frame_count
-    if not claims.advance(rt.engine, attempt.claim, to=Stage.EFFECT, units_total=units):
+    queued = claims.advance(rt.engine, attempt.claim, to=Stage.EFFECT, units_total=units)
+    if queued is None:
         raise ClaimLost("cancelled while it was probed")
-    rt.sender.send([jobs.get(rt.engine, attempt.job.id)])
+    rt.sender.send([queued])

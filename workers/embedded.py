@@ -73,6 +73,8 @@ class Embedded:
         """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning."""
         from tasks.app import create
 
+        # Read when torch is first loaded: its threads sleep while they wait instead of taking ffmpeg's cores.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._lock.acquire(blocking=False)

@@ -14,6 +14,12 @@ from workers.plan import Service
 
 log = logging.getLogger(__name__)
 
+ENVIRONMENT = {
+    # Celery stops gently on SIGQUIT alone; SIGTERM is what everybody sends.
+    "REMAP_SIGTERM": "SIGQUIT",
+    # Torch's threads sleep while they wait: spinning, they take the cores from ffmpeg and from each other.
+    "OMP_WAIT_POLICY": "passive",
+}
 RESTART_SECONDS = 2.0  # a service that dies at once is not started more often than this
 STOP_SECONDS = 60.0  # over Celery's soft shutdown; then the whole group is killed
 
@@ -56,8 +62,7 @@ class Supervisor:
             f"--device={service.device}",
             f"--threads={self.threads}",
         ]
-        # Celery stops gently on SIGQUIT alone; SIGTERM is what everybody sends.
-        environment = os.environ | dict(service.environment) | {"REMAP_SIGTERM": "SIGQUIT"}
+        environment = ENVIRONMENT | os.environ | dict(service.environment)
         leader = self._groups.get(service.group, 0)
         try:
             process = subprocess.Popen(command, env=environment, process_group=leader)

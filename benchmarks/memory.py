@@ -1,0 +1,81 @@
+"""Peak memory of a worker's child on a short and on a long video: it must not depend on the length."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+
+from benchmarks import clips, servers
+from db import engine as engines
+from db import jobs
+from db.states import Stage
+
+SHORT_SECONDS, LONG_SECONDS = 10, 60
+MB = 1_000_000
+
+
+class _Peak(threading.Thread):
+    """Samples a process and its children; the process's own peak is the kernel's, which misses nothing."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.process = psutil.Process(pid)
+        self.tree = 0
+        self.ended = threading.Event()
+        # 5 resets the peak that the kernel keeps.
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def run(self) -> None:
+        while not self.ended.wait(0.05):
+            total = 0
+            for process in [self.process, *self.process.children(recursive=True)]:
+                try:
+                    total += process.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            self.tree = max(self.tree, total)
+
+    def stop(self) -> tuple[float, float]:
+        """Peak resident memory in MB: of the process, and of it with its children."""
+        self.ended.set()
+        self.join()
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        own = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+        return own / MB, self.tree / MB
+
+
+def main() -> dict[str, float]:
+    """Peaks and their ratio."""
+    found = servers.settings()
+    from mayfly import Client
+
+    client, engine = Client(found), engines.connect(found.resolved_database_url)
+    figures: dict[str, float] = {}
+    own: list[float] = []
+    with servers.worker(found, photos=0, videos=1):
+        # The first job is not counted: it brings what every later one shares.
+        for seconds in (SHORT_SECONDS, SHORT_SECONDS, LONG_SECONDS):
+            job = client.submit(clips.clip(seconds), "pass-through")
+            peak = _Peak(_holder(engine, job.id))
+            peak.start()
+            assert client.wait(job, timeout=600).state == "done"
+            child, tree = peak.stop()
+            own.append(child)
+            figures[f"child, {seconds} s clip, MB"] = child
+            figures[f"child with ffmpeg, {seconds} s clip, MB"] = tree
+    figures["ratio long to short (within 10 %)"] = own[2] / own[1]
+    return figures
+
+
+def _holder(engine: sa.Engine, job_id: str) -> int:
+    """The process that runs a job's effect."""
+    while True:
+        job = jobs.get(engine, uuid.UUID(job_id))
+        if job.stage is Stage.EFFECT and job.holder is not None:
+            return int(job.holder.split(":")[1])
+        time.sleep(0.01)
