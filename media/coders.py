@@ -94,7 +94,8 @@ class Decoder:
             code = self._child.wait()
         if code:
             raise ffmpeg.failure(code, self._child.last_lines)
-        if not complete or self._count == 0:
+        # A truncated Matroska file is no error to ffmpeg.
+        if not complete or self._count == 0 or any("File ended prematurely" in x for x in self._child.last_lines):
             raise DamagedMedia
 
 

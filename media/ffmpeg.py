@@ -59,7 +59,7 @@ def decode(source: Path, info: VideoInfo, limits: Limits, timestamps: int, threa
         options["noautorotate"] = None
     chain = [
         # The size is given again so that a change in mid-stream cannot change a frame's number of bytes.
-        f"scale={info.width}:{info.height}:flags=fast_bilinear:in_color_matrix={info.matrix}",
+        f"scale={info.width}:{info.height}:flags=bicubic:in_color_matrix={info.matrix}",
         "format=gbrp",
         f"settb={info.time_base}",
         # The second prints frames that have metadata, the first gives them some.
@@ -105,7 +105,7 @@ def encode(
         sound = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
         streams += [sound[str(stream.index)] for stream in info.audio]
     chain = [
-        f"scale=flags=fast_bilinear:out_color_matrix={info.matrix}:out_range={info.colour.range or 'tv'}",
+        f"scale=flags=bicubic:out_color_matrix={info.matrix}:out_range={info.colour.range or 'tv'}",
         f"format={'yuv420p' if even else 'yuv444p'}",
         _tags(info.colour),
         f"setsar={info.sample_aspect_ratio.numerator}/{info.sample_aspect_ratio.denominator}",

@@ -14,6 +14,7 @@ from media.storage import StoredObject
 
 CHUNK_BYTES = 1024 * 1024
 PART = ".part"
+TRIES = 20
 
 
 class FolderStore:
@@ -29,9 +30,8 @@ class FolderStore:
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
         target = self._path(key)
         with _as_storage_error():
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             part = Path(f"{target}{PART}")
-            with part.open("wb") as file:
+            with _opened_in_its_folder(part) as file:
                 shutil.copyfileobj(stream, file, CHUNK_BYTES)
                 if file.tell() != size:
                     raise OSError("the stream ended early")
@@ -82,6 +82,15 @@ class FolderStore:
         if ".." in path.parts or not path.is_relative_to(self.root):
             raise ValueError("a key stays inside the store")
         return path
+
+
+def _opened_in_its_folder(path: Path) -> BinaryIO:
+    """The file, opened for writing; a neighbour's `destroy` may remove the folder that was just made for it."""
+    for _ in range(TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return path.open("wb")
+    raise OSError("the folder does not stay")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 from db import jobs
+from db.rows import JobRow
 from db.states import State
+from effects.errors import UnknownEffect
 from purge import sweeper
 from tasks import broker, sender
 from tasks.runtime import Runtime
@@ -45,5 +47,12 @@ def _resend_lost(runtime: Runtime) -> None:
     if not stale:
         return
     depths = broker.depths(runtime.settings)
-    lost = [job for job in stale if depths.get(sender.route(job, runtime.settings)[1]) == 0]
-    runtime.sender.send(lost)
+    runtime.sender.send([job for job in stale if depths.get(_queue(job, runtime) or "") == 0])
+
+
+def _queue(job: JobRow, runtime: Runtime) -> str | None:
+    try:
+        return sender.route(job, runtime.settings)[1]
+    except UnknownEffect:
+        # A worker that has the effect's module sends it.
+        return None

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 import urllib3
 from PIL import Image
 
+from db import engine as engines
+from db import migrate, tables
 from settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -102,6 +104,41 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     with server.connect() as connection:
         connection.execute(sa.text(f'drop database "{name}" with (force)'))
     server.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql(servers: dict[str, str]) -> Iterator[sa.Engine]:
+    """A migrated database of this run on PostgreSQL; `engine` empties its tables for each test."""
+    server = sa.create_engine(servers["MAYFLY_DATABASE_URL"], isolation_level="AUTOCOMMIT")
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    with server.connect() as connection:
+        connection.execute(sa.text(f'create database "{name}"'))
+    opened = engines.connect(server.url.set(database=name).render_as_string(hide_password=False))
+    migrate.ensure(opened)
+    yield opened
+    opened.dispose()
+    with server.connect() as connection:
+        connection.execute(sa.text(f'drop database "{name}" with (force)'))
+    server.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+    """A migrated database of this run on SQLite; `engine` empties its tables for each test."""
+    opened = engines.connect(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'test.db'}")
+    migrate.ensure(opened)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> sa.Engine:
+    """A migrated database of each kind, with empty tables."""
+    opened: sa.Engine = request.getfixturevalue(request.param)
+    with opened.begin() as connection:
+        for table in reversed(tables.Base.metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+    return opened
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,7 +27,16 @@ WIDTH, BLOCKS = 48, 5
 BATCH, SIDE = 16, 96  # SIDE is of the target, in pixels
 LEARNING_RATE, EMA_DECAY = 8e-4, 0.999
 # How often each source is drawn, relative to the others; a source not named here: 1.
-WEIGHTS = {"china": 3, "flower": 2, "grace_hopper": 3, "bigbuckbunny": 3, "leaves": 2, "brick": 0.5, "grass": 0.5}
+WEIGHTS = {
+    "china": 3,
+    "flower": 2,
+    "grace_hopper": 3,
+    "bigbuckbunny": 3,
+    "leaves": 2,
+    "grain": 3,
+    "brick": 0.5,
+    "grass": 0.5,
+}
 WEIGHTS |= {"gravel": 0.5, "hubble_deep_field": 0.5, "retina": 0.3}
 
 
@@ -51,8 +60,8 @@ class Corpus:
     def _add(self, name: str, picture: Picture, size: float) -> None:
         height, width = (int(side * size) // 2 * 2 for side in picture.shape[:2])
         target = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)
-        # Bicubic first: it is drawn most often.
-        kernels = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BOX)
+        # Bicubic first: it is drawn most often. No box: it folds fine stripes into coarse ones.
+        kernels = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
         reduced = [np.asarray(target.resize((width // 2, height // 2), kernel)) for kernel in kernels]
         self.sources.setdefault(name.rstrip("0123456789"), []).append((np.asarray(target), reduced))
 
@@ -71,7 +80,7 @@ class Corpus:
         if scale == 1:
             given = _restoration_damage(target, rng)
         else:
-            low = reduced[0 if rng.random() < 0.8 else rng.integers(1, len(reduced))]
+            low = reduced[0 if rng.random() < 0.85 else 1]
             given = low[top // 2 : (top + SIDE) // 2, left // 2 : (left + SIDE) // 2]
             if rng.random() < 0.15:
                 given = _damage(given, rng, noise=rng.uniform(0, 3), quality=int(rng.integers(75, 96)))
@@ -103,15 +112,29 @@ def _damage(picture: Picture, rng: np.random.Generator, *, noise: float, quality
         return np.asarray(image)
 
 
-def train(scale: int, data: Path, out: Path, *, steps: int, minutes: float, drawn: int, seed: int) -> None:
+def train(
+    scale: int,
+    data: Path,
+    out: Path,
+    *,
+    steps: int,
+    minutes: float,
+    drawn: int,
+    seed: int,
+    start: Path | None,
+    learning_rate: float,
+) -> None:
     """Train one network, write its averaged weights to `out` every two minutes and at the end.
 
-    The learning rate falls to zero at `steps` or after `minutes`, whichever comes first.
+    The learning rate falls to zero at `steps` or after `minutes`, whichever comes first. `start` names weights to
+    go on from.
     """
     torch.manual_seed(seed)
     corpus = Corpus(data, drawn, seed)
     network = Enhancer(scale=scale, width=WIDTH, blocks=BLOCKS).to(memory_format=torch.channels_last)
     initialise(network)
+    if start is not None:
+        network.load_state_dict(load_file(start))
     average = {name: value.clone() for name, value in network.state_dict().items()}
     optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
     began = written = time.monotonic()
@@ -122,7 +145,7 @@ def train(scale: int, data: Path, out: Path, *, steps: int, minutes: float, draw
         with torch.autocast("cpu", torch.bfloat16):
             residual = network(given.contiguous(memory_format=torch.channels_last))
         loss = functional.l1_loss(interpolate(given, scale) + residual.float(), target)
-        rate = LEARNING_RATE * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * progress))
+        rate = learning_rate * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * progress))
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
@@ -138,11 +161,17 @@ def train(scale: int, data: Path, out: Path, *, steps: int, minutes: float, draw
         progress = max(step / steps, (now - began) / 60 / minutes)
         if now - written > 120 or progress >= 1:
             written = now
-            _write(out, scale, average, step=step, seconds=now - began, seed=seed)
+            _write(out, scale, average, step=step, seconds=now - began, seed=seed, start=_sha256(start))
             print(f"step {step}  {now - began:.0f} s  loss {np.mean(losses[-500:]):.5f}  rate {rate:.1e}", flush=True)
 
 
-def _write(out: Path, scale: int, weights: dict[str, Tensor], *, step: int, seconds: float, seed: int) -> None:
+def _sha256(path: Path | None) -> str | None:
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(
+    out: Path, scale: int, weights: dict[str, Tensor], *, step: int, seconds: float, seed: int, start: str | None
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"enhance-x{scale}.safetensors"
     partial = path.with_suffix(".partial")
@@ -152,7 +181,8 @@ def _write(out: Path, scale: int, weights: dict[str, Tensor], *, step: int, seco
         "steps": step,
         "seconds": round(seconds),
         "seed": seed,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "start": start,
+        "sha256": _sha256(path),
         "parameters": sum(value.numel() for value in weights.values()),
         "torch": torch.__version__,
     }
@@ -170,6 +200,8 @@ def main() -> None:
     parser.add_argument("--drawn", type=int, default=40, help="synthetic pictures of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="weights to go on from")
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     train(
@@ -180,6 +212,8 @@ def main() -> None:
         minutes=given.minutes,
         drawn=given.drawn,
         seed=given.seed,
+        start=given.start,
+        learning_rate=given.learning_rate,
     )
 
 

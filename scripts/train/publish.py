@@ -20,6 +20,7 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
     name = f"enhance-x{scale}"
     data = (folder / f"{name}.safetensors").read_bytes()
     record = json.loads((folder / f"{name}.json").read_text())
+    start = f" from weights {record['start'][:12]}" if record["start"] else ""
     learnt_from = ", ".join((*pictures.TRAINING, *(Path(path).stem for path in pictures.LICENCES)))
     return {
         "name": name,
@@ -28,7 +29,7 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
         "size": len(data),
         "licence": "Apache-2.0",
         "source": (
-            f"{TASKS[scale]}; scripts/train/enhance.py, seed {record['seed']}, {record['steps']} steps, "
+            f"{TASKS[scale]}; scripts/train/enhance.py, seed {record['seed']}, {record['steps']} steps{start}, "
             f"on {learnt_from} and synthetic pictures; docs/enhance-training.md names their licences"
         ),
         "architecture": {"network": "enhancer", "scale": scale, "width": WIDTH, "blocks": BLOCKS},

@@ -1,4 +1,4 @@
-"""Drawn training pictures: dead leaves, strands and text, which need no photographer and no licence.
+"""Drawn training pictures: dead leaves, grain, strands and text, which need no photographer and no licence.
 
 Dead leaves (occluding shapes of scale-free sizes) share the edge statistics of natural pictures, and networks
 trained on them restore photographs nearly as well (Achddou, Gousseau, Ladjal, Fully synthetic training for image
@@ -25,7 +25,7 @@ def pictures(count: int, palettes: list[Picture], seed: int) -> Iterator[tuple[s
     """`count` pictures of each kind; colours and textures are taken from `palettes`, real training pictures."""
     rng = np.random.default_rng(seed)
     for index in range(count):
-        for kind in (_leaves, _strands, _text):
+        for kind in (_leaves, _grain, _strands, _text):
             canvas = kind(rng, palettes)
             small = canvas.resize(
                 (SIDE, SIDE), Image.Resampling.BOX if rng.random() < 0.5 else Image.Resampling.HAMMING
@@ -104,6 +104,43 @@ def _strands(rng: np.random.Generator, palettes: list[Picture]) -> Image.Image:
             shade = np.clip(base * rng.uniform(0.55, 1.3) + rng.normal(0, 8, 3), 0, 255).astype(int)
             draw.line([(float(x), float(y)) for x, y in path.T], fill=tuple(shade.tolist()), width=round(thickness))
     return canvas
+
+
+def _grain(rng: np.random.Generator, palettes: list[Picture]) -> Image.Image:
+    """Regions of wavy stripes of every direction and width: wood, cloth, corduroy, tiles.
+
+    Without them the network turns fine stripes into bolder ones of another direction: it has to learn how a
+    reduction by two folds what is too fine for it.
+    """
+    side = SIDE * OVERSAMPLING
+    palette = palettes[rng.integers(len(palettes))]
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
+    canvas = Image.new("RGB", (side, side), _colour(rng, palette))
+    for _ in range(10):
+        angle, period = rng.uniform(0, np.pi), OVERSAMPLING * rng.uniform(1.6, 10)
+        warp = _smooth(rng, side, 6) * period * rng.uniform(0, 6)
+        across = (x * np.cos(angle) + y * np.sin(angle) + warp) / period
+        if rng.random() < 0.3:
+            wave = np.sin(2 * np.pi * across)
+        else:
+            profile = rng.uniform(-1, 1, 4096)
+            wave = np.interp(across * 2 % 4096, np.arange(4096), profile)
+        wave *= np.clip(0.6 + 0.7 * _smooth(rng, side, 12), 0, 1) * rng.uniform(0.2, 1)
+        dark, light = (np.array(_colour(rng, palette), np.float32) for _ in range(2))
+        pixels = (dark + light) / 2 + (light - dark) / 2 * wave[..., None] + rng.normal(0, 6, (side, side, 1))
+        mask = Image.new("L", (side, side))
+        middle, radius, corners = rng.uniform(0, side, 2), rng.uniform(0.2, 0.6) * side, rng.integers(3, 8)
+        angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
+        outline = [(middle[0] + radius * np.cos(a), middle[1] + radius * np.sin(a)) for a in angles]
+        ImageDraw.Draw(mask).polygon(outline, fill=255)
+        canvas.paste(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), (0, 0), mask)
+    return canvas
+
+
+def _smooth(rng: np.random.Generator, side: int, cells: int) -> npt.NDArray[np.float32]:
+    """(side, side) noise in about -1…1 that changes over a `cells`-th of the side."""
+    coarse = Image.fromarray(rng.uniform(-1, 1, (cells, cells)).astype(np.float32))
+    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC))
 
 
 def _text(rng: np.random.Generator, palettes: list[Picture]) -> Image.Image:

@@ -1,0 +1,71 @@
+"""Rows to test with."""
+
+import datetime
+import uuid
+
+import pytest
+import sqlalchemy as sa
+
+from db import clock, jobs
+from db.states import Retention
+from db.tables import JOBS
+
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.fixture
+def create(engine):
+    """Make a job that is uploading; returns what `jobs.create` does."""
+
+    def make(**changes):
+        now = clock.now()
+        values = {
+            "effect": "anime",
+            "media": "image",
+            "suffix": ".jpg",
+            "parameters": {"strength": 0.5},
+            "owner": "owner-1",
+            "consent": "consent-1",
+            "idempotency_key": None,
+            "retention": Retention.INPUT,
+            "due_at": now + 22 * HOUR,
+            "deadline_at": now + 24 * HOUR,
+            "lease": 60,
+        }
+        return jobs.create(engine, **values | changes)
+
+    return make
+
+
+@pytest.fixture
+def queued(engine, create):
+    """Make a job whose input is stored; returns its id."""
+
+    def make(**changes) -> uuid.UUID:
+        job, asset = create(**changes)
+        assert jobs.mark_uploaded(engine, job.id, asset.id, size=7)
+        return job.id
+
+    return make
+
+
+@pytest.fixture
+def change(engine):
+    """Set columns of a job behind everybody's back."""
+
+    def write(job_id, **values):
+        with engine.begin() as connection:
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(**values))
+
+    return write
+
+
+@pytest.fixture
+def row(engine):
+    """Read a job's whole row as a mapping."""
+
+    def read(job_id):
+        with engine.connect() as connection:
+            return dict(connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().one())
+
+    return read

@@ -1,0 +1,172 @@
+"""Assets and receipts: made before the bytes, kept until the destruction is verified, and nothing personal after."""
+
+import datetime
+
+import pytest
+import sqlalchemy as sa
+
+from db import assets, claims, clock, jobs, tables
+from db.states import AssetState, Retention, Stage, State
+from db.tables import ASSETS
+
+PERSONAL = ("parameters", "owner", "consent", "idempotency_key")
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.fixture
+def finished(engine, queued):
+    """A finished job: its id, its input and its result."""
+    job_id = queued(idempotency_key="k")
+    claim = claims.take(engine, job_id, stage=Stage.INGEST, holder="h", lease=60)
+    with engine.begin() as connection:
+        result = assets.reserve(
+            connection,
+            job_id,
+            retention=Retention.RESULT,
+            suffix=".png",
+            attempt=claim.fence,
+            due_at=clock.after(3600),
+            deadline_at=clock.after(7200),
+        )
+    assert claims.finish(engine, claim, result_id=result.id, size=3)
+    first, second = assets.of_job(engine, job_id)
+    return job_id, first, second
+
+
+def set_asset(engine, asset_id, **values):
+    with engine.begin() as connection:
+        connection.execute(sa.update(ASSETS).where(ASSETS.c.id == asset_id).values(**values))
+
+
+def test_a_key_holds_class_job_and_attempt_and_no_more(finished):
+    job_id, first, second = finished
+    assert first.key == f"input/{job_id}/0/{first.id}"
+    assert second.key == f"result/{job_id}/1/{second.id}"
+
+
+def test_the_most_overdue_is_due_first(engine, create):
+    found = [create(due_at=clock.after(seconds))[1] for seconds in (-5, 60, -50, -20)]
+    assert [asset.id for asset in assets.due(engine, limit=9)] == [found[2].id, found[3].id, found[0].id]
+    assert [asset.id for asset in assets.due(engine, limit=1)] == [found[2].id]
+    assert [asset.id for asset in assets.due(engine, limit=9, job_id=found[0].job_id)] == [found[0].id]
+
+
+def test_a_pending_asset_is_due_like_any_other(engine, create):
+    _, asset = create(due_at=clock.after(-1))
+    assert asset.state is AssetState.PENDING
+    assert [due.id for due in assets.due(engine, limit=9)] == [asset.id]
+
+
+def test_making_due_moves_the_target_and_never_the_promise(engine, create):
+    job, asset = create()
+    other, _ = create()
+    with engine.begin() as connection:
+        assets.make_due(connection, job.id)
+    (later,) = assets.of_job(engine, job.id)
+    assert later.due_at <= clock.now() < asset.due_at
+    assert later.deadline_at == asset.deadline_at
+    assert assets.of_job(engine, other.id)[0].due_at > clock.now()
+
+
+def test_making_due_puts_nothing_off(engine, create):
+    job, asset = create(due_at=clock.after(-100))
+    with engine.begin() as connection:
+        assets.make_due(connection, job.id)
+    assert assets.of_job(engine, job.id)[0].due_at == asset.due_at
+
+
+def test_a_destruction_is_recorded_once(engine, create):
+    job, asset = create(due_at=clock.after(-1))
+    for _ in range(2):
+        assets.record_destruction(engine, asset, verified="absent from the store")
+    (receipt,) = assets.receipts(engine, [job.id])
+    assert (receipt.asset_id, receipt.retention, receipt.verified) == (
+        asset.id,
+        Retention.INPUT,
+        "absent from the store",
+    )
+    assert (receipt.due_at, receipt.deadline_at) == (asset.due_at, asset.deadline_at)
+    assert asset.due_at <= receipt.destroyed_at <= clock.now()
+    (row,) = assets.of_job(engine, job.id)
+    assert (row.state, row.key) == (AssetState.DESTROYED, None)
+    assert assets.due(engine, limit=9) == []
+
+
+def test_a_destroyed_asset_cannot_become_stored(engine, create):
+    job, asset = create()
+    assets.record_destruction(engine, asset, verified="x")
+    with engine.begin() as connection:
+        assets.mark_stored(connection, asset.id, size=3)
+        assets.make_due(connection, job.id)
+    (row,) = assets.of_job(engine, job.id)
+    assert (row.state, row.due_at) == (AssetState.DESTROYED, asset.due_at)
+
+
+def test_personal_fields_go_with_the_last_asset(engine, finished, row):
+    job_id, first, second = finished
+    assets.record_destruction(engine, first, verified="x")
+    assert all(row(job_id)[name] is not None for name in PERSONAL)
+    assets.record_destruction(engine, second, verified="x")
+    assert {name: row(job_id)[name] for name in PERSONAL} == dict.fromkeys(PERSONAL)
+    assert row(job_id)["state"] == "done"
+
+
+def test_personal_fields_stay_while_the_job_can_go_on(engine, queued, row):
+    job_id = queued()
+    assets.record_destruction(engine, assets.of_job(engine, job_id)[0], verified="x")
+    assert row(job_id)["owner"] == "owner-1"
+    # It ends without assets; recording again, as a repeated destruction does, blanks them.
+    jobs.end(engine, job_id, to=State.FAILED, error="expired")
+    assets.record_destruction(engine, assets.of_job(engine, job_id)[0], verified="x")
+    assert row(job_id)["owner"] is None
+    assert len(assets.receipts(engine, [job_id])) == 1
+
+
+def test_blanked_parameters_are_null_and_not_the_word(engine, finished):
+    job_id, first, second = finished
+    for asset in (first, second):
+        assets.record_destruction(engine, asset, verified="x")
+    with engine.connect() as connection:
+        query = sa.text("select count(*) from jobs where parameters is null")
+        assert connection.execute(query).scalar() == 1
+
+
+def test_held_and_overdue_count_by_class(engine, finished):
+    job_id, first, second = finished
+    assert assets.held(engine) == {"face_input": 0, "input": 1, "intermediate": 0, "result": 1}
+    assert set(assets.overdue(engine).values()) == {0}
+    set_asset(engine, second.id, deadline_at=clock.after(-1))
+    assert assets.overdue(engine) == {"face_input": 0, "input": 0, "intermediate": 0, "result": 1}
+    assets.record_destruction(engine, second, verified="x")
+    assert set(assets.overdue(engine).values()) == {0}
+    assert assets.held(engine)["result"] == 0
+
+
+def test_receipts_are_of_the_jobs_that_were_asked_for(engine, create):
+    found = [create() for _ in range(3)]
+    for _, asset in found:
+        assets.record_destruction(engine, asset, verified="x")
+    asked = [found[0][0].id, found[2][0].id]
+    assert [receipt.job_id for receipt in assets.receipts(engine, asked)] == asked
+
+
+def test_the_schema_has_room_for_no_file_name_metadata_or_hash():
+    columns = {name: set(table.columns.keys()) for name, table in tables.Base.metadata.tables.items()}
+    # Whoever adds a column adds it here, and thinks about what it may hold.
+    assert columns == {
+        "jobs": {
+            *("id", "effect", "media", "state", "stage", "created_at", "finished_at", "sent_at", "retry_at"),
+            *("attempt", "tries", "lease_until", "holder", "units_done", "units_total", "error", "error_text"),
+            *PERSONAL,
+        },
+        "assets": {
+            *("id", "job_id", "retention", "state", "key", "size", "suffix", "created_at", "due_at", "deadline_at"),
+        },
+        "attempts": {"job_id", "number", "stage", "holder", "started_at", "ended_at", "outcome"},
+        "receipts": {
+            *("id", "asset_id", "job_id", "retention", "due_at", "deadline_at", "destroyed_at", "verified"),
+        },
+        "periodic_runs": {"task", "slot", "claimed_at"},
+    }
+    # Eight characters hold no name.
+    assert ASSETS.c.suffix.type.length == 8

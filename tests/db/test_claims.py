@@ -1,0 +1,190 @@
+"""Claims: one winner, a lease, and a fence that shuts out whoever lost."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from db import assets, claims, clock, jobs
+from db.states import AssetState, Retention, Stage, State
+from db.tables import ATTEMPTS
+
+
+def take(engine, job_id, *, holder="host:1:1.0:1", stage=Stage.INGEST, lease=60, dead_holder=None):
+    return claims.take(engine, job_id, stage=stage, holder=holder, lease=lease, dead_holder=dead_holder)
+
+
+def attempts(engine, job_id):
+    query = sa.select(ATTEMPTS).where(ATTEMPTS.c.job_id == job_id).order_by(ATTEMPTS.c.number)
+    with engine.connect() as connection:
+        return [(row.number, row.stage, row.outcome) for row in connection.execute(query)]
+
+
+def at_once(count, function):
+    """Call `function(n)` in `count` threads that start together."""
+    barrier = threading.Barrier(count, timeout=30)
+
+    def call(number):
+        barrier.wait()
+        return function(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(call, range(count), timeout=60))
+
+
+def test_of_twenty_claimers_one_wins(engine, queued):
+    job_id = queued()
+    found = at_once(20, lambda n: take(engine, job_id, holder=f"host:{n}:1.0:1"))
+    (won,) = [claim for claim in found if claim is not None]
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.attempt, job.tries, job.holder) == (State.RUNNING, 1, 1, won.job.holder)
+    assert attempts(engine, job_id) == [(1, "ingest", None)]
+
+
+def test_of_twenty_claimers_of_a_lapsed_lease_one_wins(engine, queued, change):
+    job_id = queued()
+    assert take(engine, job_id)
+    change(job_id, lease_until=clock.after(-1))
+    found = at_once(20, lambda n: take(engine, job_id, holder=f"host:{n}:1.0:1"))
+    (won,) = [claim for claim in found if claim is not None]
+    assert won.fence == 2
+    assert attempts(engine, job_id) == [(1, "ingest", "lost"), (2, "ingest", None)]
+
+
+def test_a_claim_carries_the_job_as_it_is_now(engine, queued):
+    job_id = queued()
+    claim = take(engine, job_id, lease=30)
+    assert claim.job == jobs.get(engine, job_id)
+    assert (claim.fence, claim.job.parameters) == (1, {"strength": 0.5})
+    assert 0 < (claim.job.lease_until - clock.now()).total_seconds() <= 30
+
+
+def test_a_job_of_another_stage_or_one_that_lives_is_not_taken(engine, queued):
+    job_id = queued()
+    assert take(engine, job_id, stage=Stage.EFFECT) is None
+    assert take(engine, job_id)
+    assert take(engine, job_id, holder="host:2:1.0:1") is None
+    assert take(engine, job_id, holder="host:2:1.0:1", dead_holder="host:3:1.0:1") is None
+    assert jobs.get(engine, job_id).attempt == 1
+
+
+def test_a_dead_holders_lease_need_not_run_out(engine, queued):
+    job_id = queued()
+    assert take(engine, job_id, holder="host:1:1.0:1", lease=3600)
+    claim = take(engine, job_id, holder="host:2:1.0:1", dead_holder="host:1:1.0:1")
+    assert (claim.fence, claim.job.tries) == (2, 2)
+    assert attempts(engine, job_id) == [(1, "ingest", "lost"), (2, "ingest", None)]
+
+
+def test_a_holder_that_was_released_meanwhile_is_not_dead_again(engine, queued):
+    job_id = queued()
+    old = take(engine, job_id, holder="host:1:1.0:1")
+    assert claims.wait(engine, old, retry_at=clock.after(60), outcome="x")
+    assert take(engine, job_id, holder="host:2:1.0:1", dead_holder="host:1:1.0:1") is None
+
+
+def store_result(engine, claim):
+    with engine.begin() as connection:
+        return assets.reserve(
+            connection,
+            claim.job.id,
+            retention=Retention.RESULT,
+            suffix=".jpg",
+            attempt=claim.fence,
+            due_at=clock.after(60),
+            deadline_at=clock.after(90),
+        )
+
+
+@pytest.mark.parametrize("loss", ["newer claim", "cancelled", "requeued", "failed by a dead letter", "finished"])
+@pytest.mark.parametrize("operation", ["extend", "advance", "finish", "wait", "fail"])
+def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss, operation):
+    job_id = queued()
+    old = take(engine, job_id)
+    result = store_result(engine, old)
+    change(job_id, lease_until=clock.after(-1))
+    match loss:
+        case "newer claim":
+            assert take(engine, job_id, holder="host:2:1.0:1")
+        case "cancelled":
+            assert jobs.end(engine, job_id, to=State.CANCELLED)
+        case "requeued":
+            assert jobs.requeue_lapsed(engine) == [job_id]
+        case "failed by a dead letter":
+            assert jobs.end(engine, job_id, to=State.FAILED, error="worker_lost", error_text="x")
+        case "finished":
+            new = take(engine, job_id, holder="host:2:1.0:1")
+            assert claims.finish(engine, new, result_id=store_result(engine, new).id, size=3)
+    earlier = row(job_id), assets.of_job(engine, job_id), attempts(engine, job_id)
+    calls = {
+        "extend": lambda: claims.extend(engine, old, done=5, total=9),
+        "advance": lambda: claims.advance(engine, old, to=Stage.EFFECT, units_total=3),
+        "finish": lambda: claims.finish(engine, old, result_id=result.id, size=3),
+        "wait": lambda: claims.wait(engine, old, retry_at=clock.after(5), outcome="x"),
+        "fail": lambda: claims.fail(engine, old, error="x", error_text="x"),
+    }
+    assert calls[operation]() is False
+    assert (row(job_id), assets.of_job(engine, job_id), attempts(engine, job_id)) == earlier
+
+
+def test_extending_renews_the_lease_and_notes_progress(engine, queued, change):
+    job_id = queued()
+    claim = take(engine, job_id)
+    change(job_id, lease_until=clock.after(-1))
+    assert claims.extend(engine, claim)
+    assert jobs.get(engine, job_id).lease_until > clock.after(30)
+    assert claims.extend(engine, claim, done=5, total=9)
+    job = jobs.get(engine, job_id)
+    assert (job.units_done, job.units_total, job.state) == (5, 9, State.RUNNING)
+
+
+def test_advancing_queues_the_next_stage_with_its_own_tries(engine, queued):
+    job_id = queued()
+    claim = take(engine, job_id)
+    jobs.mark_sent(engine, [job_id])
+    assert claims.advance(engine, claim, to=Stage.EFFECT, units_total=132)
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.stage, job.tries, job.units_total) == (State.QUEUED, Stage.EFFECT, 0, 132)
+    assert (job.holder, job.lease_until) == (None, None)
+    assert [found.id for found in jobs.unsent(engine, limit=9)] == [job_id]
+    assert take(engine, job_id) is None
+    assert take(engine, job_id, stage=Stage.EFFECT).fence == 2
+    assert attempts(engine, job_id) == [(1, "ingest", "done"), (2, "effect", None)]
+
+
+def test_finishing_keeps_the_result_and_makes_everything_else_due(engine, queued):
+    job_id = queued()
+    claim = take(engine, job_id)
+    lost, result = store_result(engine, claim), store_result(engine, claim)
+    assert claims.finish(engine, claim, result_id=result.id, size=3)
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.units_done, job.holder, job.lease_until) == (State.DONE, 1, None, None)
+    assert job.finished_at is not None
+    states = {asset.id: (asset.state, asset.size) for asset in assets.of_job(engine, job_id)}
+    assert states[result.id] == (AssetState.STORED, 3)
+    due = assets.due(engine, limit=9)
+    assert {asset.retention for asset in due} == {Retention.INPUT, Retention.RESULT}
+    assert lost.id in {asset.id for asset in due}
+    assert result.id not in {asset.id for asset in due}
+
+
+def test_waiting_keeps_the_assets_and_the_count_of_tries(engine, queued):
+    job_id = queued()
+    assert claims.wait(engine, take(engine, job_id), retry_at=clock.after(-1), outcome="storage_error")
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.tries, job.holder) == (State.WAITING, 1, None)
+    assert take(engine, job_id) is None
+    assert assets.due(engine, limit=9) == []
+    assert jobs.requeue_lapsed(engine) == [job_id]
+    assert take(engine, job_id).job.tries == 2
+    assert attempts(engine, job_id)[0] == (1, "ingest", "storage_error")
+
+
+def test_failing_says_why_and_makes_all_assets_due(engine, queued):
+    job_id = queued()
+    assert claims.fail(engine, take(engine, job_id), error="damaged_media", error_text="send another")
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.error, job.error_text) == (State.FAILED, "damaged_media", "send another")
+    assert [asset.retention for asset in assets.due(engine, limit=9)] == [Retention.INPUT]
+    assert attempts(engine, job_id) == [(1, "ingest", "damaged_media")]

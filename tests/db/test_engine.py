@@ -1,0 +1,74 @@
+"""The engine: SQLite with a write-ahead log, private, forgetful, and with transactions that begin as writers."""
+
+import stat
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from db import engine as engines
+
+
+@pytest.fixture
+def opened(tmp_path):
+    engine = engines.connect(f"sqlite:///{tmp_path / 'home' / 'test.db'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("create table t (x integer)"))
+    yield engine
+    engine.dispose()
+
+
+def test_its_folder_is_private(opened, tmp_path):
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("foreign_keys", 1), ("secure_delete", 1), ("synchronous", 1)]
+)
+def test_every_connection_is_set_up(opened, pragma, value):
+    with engines.reading(opened) as first, engines.reading(opened) as second:
+        for connection in (first, second):
+            assert connection.execute(sa.text(f"pragma {pragma}")).scalar() == value
+
+
+def test_a_reader_waits_for_no_writer(opened):
+    with opened.begin() as writer:
+        writer.execute(sa.text("insert into t values (1)"))
+        with engines.reading(opened) as reader:
+            assert reader.execute(sa.text("select count(*) from t")).scalar() == 0
+    with engines.reading(opened) as reader:
+        assert reader.execute(sa.text("select count(*) from t")).scalar() == 1
+
+
+def test_two_that_read_and_then_write_wait_for_each_other(opened):
+    barrier = threading.Barrier(4, timeout=30)
+    errors = []
+
+    def increment():
+        barrier.wait()
+        try:
+            for _ in range(20):
+                with opened.begin() as connection:
+                    found = connection.execute(sa.text("select count(*) from t")).scalar()
+                    connection.execute(sa.text("insert into t values (:x)"), {"x": found})
+        except sa.exc.OperationalError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=increment) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    with engines.reading(opened) as connection:
+        found = connection.execute(sa.text("select x from t order by x")).scalars().all()
+    # Each transaction saw the ones before it: no count came twice.
+    assert found == list(range(80))
+
+
+def test_what_is_rolled_back_is_gone(opened):
+    with pytest.raises(RuntimeError), opened.begin() as connection:
+        connection.execute(sa.text("insert into t values (1)"))
+        raise RuntimeError
+    with engines.reading(opened) as connection:
+        assert connection.execute(sa.text("select count(*) from t")).scalar() == 0

@@ -1,0 +1,184 @@
+"""Jobs as producers and the outbox see them."""
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from db import assets, claims, clock, jobs
+from db.errors import UnknownJob
+from db.states import AssetState, Retention, Stage, State
+from db.tables import ASSETS, ATTEMPTS, JOBS
+
+
+def count(engine, table):
+    with engine.connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar()
+
+
+def take(engine, job_id, **changes):
+    return claims.take(engine, job_id, **{"stage": Stage.INGEST, "holder": "host:1:1.0:1", "lease": 60} | changes)
+
+
+def test_a_new_job_has_its_inputs_row_before_any_byte(engine, create):
+    job, asset = create()
+    assert (job.state, job.stage, job.attempt, job.tries) == (State.UPLOADING, Stage.INGEST, 0, 0)
+    assert jobs.get(engine, job.id) == job
+    assert assets.of_job(engine, job.id) == [asset]
+    assert (asset.state, asset.size, asset.suffix) == (AssetState.PENDING, None, ".jpg")
+    assert asset.key == f"input/{job.id}/0/{asset.id}"
+    assert asset.created_at < asset.due_at < asset.deadline_at
+
+
+def test_moments_come_back_in_utc(engine, create):
+    job, _ = create()
+    assert job.created_at.utcoffset().total_seconds() == 0
+    assert abs((clock.now() - job.created_at).total_seconds()) < 60
+
+
+def test_a_moment_without_its_time_zone_is_refused(create):
+    with pytest.raises(sa.exc.StatementError, match="time zone"):
+        create(due_at=clock.now().replace(tzinfo=None))
+
+
+def test_the_same_idempotency_key_finds_the_first_job(engine, create):
+    first, _ = create(idempotency_key="k")
+    again, asset = create(idempotency_key="k", effect="enhance")
+    assert (again, asset) == (first, None)
+    other, asset = create(idempotency_key="k2")
+    assert other.id != first.id and asset is not None
+    assert (count(engine, JOBS), count(engine, ASSETS)) == (2, 2)
+
+
+def test_jobs_without_a_key_are_all_new(create):
+    assert create()[0].id != create()[0].id
+
+
+def test_the_same_key_at_once_makes_one_job(engine, create):
+    barrier = threading.Barrier(10, timeout=30)
+
+    def submit(_):
+        barrier.wait()
+        return create(idempotency_key="k")
+
+    with ThreadPoolExecutor(10) as pool:
+        found = list(pool.map(submit, range(10), timeout=60))
+    assert len({job.id for job, _ in found}) == 1
+    assert len([asset for _, asset in found if asset is not None]) == 1
+    assert (count(engine, JOBS), count(engine, ASSETS)) == (1, 1)
+
+
+def test_an_upload_that_is_complete_is_queued_once(engine, create):
+    job, asset = create()
+    assert jobs.mark_uploaded(engine, job.id, asset.id, size=9)
+    assert not jobs.mark_uploaded(engine, job.id, asset.id, size=10)
+    found = jobs.get(engine, job.id)
+    assert (found.state, found.lease_until) == (State.QUEUED, None)
+    (stored,) = assets.of_job(engine, job.id)
+    assert (stored.state, stored.size) == (AssetState.STORED, 9)
+
+
+def test_an_upload_that_was_given_up_is_not_queued(engine, create):
+    job, asset = create()
+    assert jobs.end(engine, job.id, to=State.CANCELLED)
+    assert not jobs.mark_uploaded(engine, job.id, asset.id, size=9)
+    assert not jobs.extend_upload(engine, job.id, lease=60)
+    assert jobs.get(engine, job.id).state is State.CANCELLED
+    assert assets.of_job(engine, job.id)[0].state is AssetState.PENDING
+
+
+def test_an_upload_is_abandoned_when_its_producer_is_silent(engine, create, queued):
+    alive, _ = create(lease=60)
+    dead, _ = create(lease=-1)
+    queued(lease=-1)
+    assert jobs.abandoned_uploads(engine) == [dead.id]
+    assert jobs.extend_upload(engine, dead.id, lease=60)
+    assert jobs.abandoned_uploads(engine) == []
+    assert jobs.get(engine, alive.id).state is State.UPLOADING
+
+
+def test_ending_moves_the_fence_and_makes_the_assets_due(engine, queued):
+    job_id = queued()
+    take(engine, job_id)
+    assert jobs.end(engine, job_id, to=State.FAILED, error="expired", error_text="too late")
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.error, job.error_text, job.attempt) == (State.FAILED, "expired", "too late", 2)
+    assert (job.holder, job.lease_until) == (None, None)
+    assert len(assets.due(engine, limit=9)) == 1
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(ATTEMPTS.c.outcome)).scalars().all() == ["expired"]
+    assert not jobs.end(engine, job_id, to=State.CANCELLED)
+
+
+def test_ending_only_from_some_states(engine, queued):
+    job_id = queued()
+    assert not jobs.end(engine, job_id, to=State.FAILED, error="x", only_from=[State.UPLOADING])
+    assert jobs.get(engine, job_id).state is State.QUEUED
+    assert assets.due(engine, limit=9) == []
+
+
+def test_what_the_outbox_asks(engine, queued, change, create):
+    fresh, sent, old, running = (queued() for _ in range(4))
+    create()
+    jobs.mark_sent(engine, [sent, old, running])
+    change(old, sent_at=clock.after(-61))
+    change(running, sent_at=clock.after(-61))
+    take(engine, running)
+    assert [job.id for job in jobs.unsent(engine, limit=9)] == [fresh]
+    assert [job.id for job in jobs.sent_long_ago(engine, seconds=60, limit=9)] == [old]
+    jobs.mark_sent(engine, [fresh, old])
+    assert jobs.unsent(engine, limit=9) == jobs.sent_long_ago(engine, seconds=60, limit=9) == []
+
+
+def test_the_outbox_sends_the_oldest_first_and_so_many(engine, queued):
+    ids = [queued() for _ in range(3)]
+    assert [job.id for job in jobs.unsent(engine, limit=2)] == ids[:2]
+
+
+def test_what_nobody_moves_is_queued_again(engine, queued, change):
+    lapsed, lives, ready, early, quiet = (queued() for _ in range(5))
+    claimed = {job_id: take(engine, job_id) for job_id in (lapsed, lives, ready, early)}
+    jobs.mark_sent(engine, [quiet])
+    change(lapsed, lease_until=clock.after(-1))
+    claims.wait(engine, claimed[ready], retry_at=clock.after(-1), outcome="x")
+    claims.wait(engine, claimed[early], retry_at=clock.after(60), outcome="x")
+    assert set(jobs.requeue_lapsed(engine)) == {lapsed, ready}
+    states = [jobs.get(engine, job_id).state for job_id in (lapsed, lives, ready, early)]
+    assert states == [State.QUEUED, State.RUNNING, State.QUEUED, State.WAITING]
+    assert {job.id for job in jobs.unsent(engine, limit=9)} == {lapsed, ready}
+    assert jobs.get(engine, lapsed).attempt > claimed[lapsed].fence
+    assert jobs.get(engine, ready).retry_at is None
+    assert jobs.requeue_lapsed(engine) == []
+
+
+def test_adopting_takes_messages_for_lost_and_leases_for_over(engine, queued, create):
+    sent, running, waiting, done = (queued() for _ in range(4))
+    uploading, _ = create()
+    jobs.mark_sent(engine, [sent, running, waiting, done])
+    take(engine, running, lease=3600)
+    claims.wait(engine, take(engine, waiting), retry_at=clock.after(60), outcome="x")
+    jobs.end(engine, done, to=State.CANCELLED)
+    jobs.adopt(engine)
+    assert {job.id for job in jobs.unsent(engine, limit=9)} == {sent, running}
+    assert jobs.get(engine, waiting).state is State.WAITING
+    assert jobs.get(engine, done).state is State.CANCELLED
+    assert jobs.get(engine, uploading.id).state is State.UPLOADING
+
+
+def test_recent_jobs_come_newest_first(engine, create):
+    ids = [create()[0].id for _ in range(3)]
+    assert [job.id for job in jobs.recent(engine, limit=2)] == ids[:0:-1]
+
+
+def test_an_unknown_job_is_an_error_of_its_own(engine):
+    with pytest.raises(UnknownJob) as raised:
+        jobs.get(engine, uuid.uuid4())
+    assert raised.value.code == "unknown_job"
+
+
+def test_the_retention_of_a_face_is_kept(create):
+    _, asset = create(retention=Retention.FACE_INPUT)
+    assert asset.retention is Retention.FACE_INPUT
+    assert asset.key.startswith("face_input/")

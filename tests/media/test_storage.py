@@ -1,0 +1,325 @@
+"""Both stores, by the same tests: an object is whole or not there, and what is destroyed is gone."""
+
+import datetime
+import io
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from media import storage
+from media.errors import ObjectMissing, StorageError, StorageUnavailable
+from media.storage_folder import FolderStore
+from media.storage_s3 import PART_BYTES, S3Store
+
+MIB = 1024**2
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request, tmp_path):
+    if request.param == "folder":
+        opened = storage.connect(f"file://{tmp_path / 'objects'}")
+    else:
+        opened = storage.connect(request.getfixturevalue("servers")["MAYFLY_STORAGE_URL"])
+    opened.prepare()
+    return opened
+
+
+@pytest.fixture
+def prefix():
+    """A part of the bucket that is this test's alone."""
+    return f"test/{uuid.uuid4()}"
+
+
+def put(store, key, content=b"content"):
+    store.put(key, io.BytesIO(content), len(content))
+
+
+def keys(store, prefix):
+    return [found.key for found in store.objects(prefix)]
+
+
+class Broken(io.RawIOBase):
+    """A stream that fails after some bytes."""
+
+    def __init__(self, size, error):
+        self.left = size
+        self.error = error
+
+    def readable(self):
+        return True
+
+    def read(self, size=-1):
+        if self.left <= 0:
+            raise self.error
+        count = min(self.left, size if size >= 0 else self.left)
+        self.left -= count
+        return b"x" * count
+
+
+def test_preparing_again_is_harmless(store, prefix):
+    put(store, f"{prefix}/a")
+    store.prepare()
+    assert store.read(f"{prefix}/a") == b"content"
+
+
+def test_what_was_put_comes_back_in_every_way(store, prefix, tmp_path):
+    content = bytes(range(256)) * 5000
+    put(store, f"{prefix}/a", content)
+    assert store.size(f"{prefix}/a") == len(content)
+    assert store.read(f"{prefix}/a") == content
+    store.fetch(f"{prefix}/a", tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == content
+    stream = io.BytesIO()
+    store.write_to(f"{prefix}/a", stream)
+    assert stream.getvalue() == content
+
+
+def test_a_put_takes_the_place_of_what_was_there(store, prefix):
+    put(store, f"{prefix}/a", b"first and longer")
+    put(store, f"{prefix}/a", b"second")
+    assert store.read(f"{prefix}/a") == b"second"
+
+
+def test_an_empty_object_is_an_object(store, prefix):
+    put(store, f"{prefix}/a", b"")
+    assert store.size(f"{prefix}/a") == 0
+
+
+def test_what_is_not_there_is_said_to_be_missing(store, prefix, tmp_path):
+    key = f"{prefix}/none"
+    assert store.size(key) is None
+    for call in (
+        lambda: store.read(key),
+        lambda: store.fetch(key, tmp_path / "x"),
+        lambda: store.write_to(key, io.BytesIO()),
+    ):
+        with pytest.raises(ObjectMissing) as raised:
+            call()
+        assert raised.value.code == "object_missing"
+        assert prefix not in str(raised.value)
+
+
+def test_what_is_destroyed_is_gone(store, prefix):
+    for name in ("a", "b"):
+        put(store, f"{prefix}/{name}")
+    store.destroy(f"{prefix}/a")
+    assert store.size(f"{prefix}/a") is None
+    with pytest.raises(ObjectMissing):
+        store.read(f"{prefix}/a")
+    assert keys(store, prefix) == [f"{prefix}/b"]
+    store.destroy(f"{prefix}/a")
+    store.destroy(f"{prefix}/never-there")
+
+
+def test_a_listing_tells_key_size_and_time(store, prefix):
+    put(store, f"{prefix}/one/a", b"123")
+    put(store, f"{prefix}/two/b", b"12345")
+    found = {entry.key: entry for entry in store.objects(prefix)}
+    assert {key: entry.size for key, entry in found.items()} == {f"{prefix}/one/a": 3, f"{prefix}/two/b": 5}
+    for entry in found.values():
+        assert abs(datetime.datetime.now(datetime.UTC) - entry.modified) < datetime.timedelta(minutes=5)
+    assert keys(store, f"{prefix}/two") == [f"{prefix}/two/b"]
+    assert set(found) <= set(keys(store, ""))
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), KeyboardInterrupt(), ValueError("x")], ids=type)
+def test_an_interrupted_upload_leaves_no_object(store, prefix, error):
+    key = f"{prefix}/a"
+    with pytest.raises((StorageError, type(error))):
+        store.put(key, Broken(3 * MIB, error), 5 * MIB)
+    assert store.size(key) is None
+    with pytest.raises(ObjectMissing):
+        store.read(key)
+    store.destroy(key)
+    assert keys(store, prefix) == []
+
+
+def test_a_stream_that_ends_early_is_no_object(store, prefix):
+    key = f"{prefix}/a"
+    with pytest.raises(StorageError):
+        store.put(key, io.BytesIO(b"123"), 5)
+    assert store.size(key) is None
+    store.destroy(key)
+    assert keys(store, prefix) == []
+
+
+def test_an_object_of_several_parts_comes_back_whole(store, prefix, tmp_path):
+    content = b"0123456789abcdef" * ((PART_BYTES + 5 * MIB) // 16) + b"end"
+    put(store, f"{prefix}/a", content)
+    assert store.size(f"{prefix}/a") == len(content)
+    store.fetch(f"{prefix}/a", tmp_path / "fetched")
+    assert (tmp_path / "fetched").read_bytes() == content
+    store.destroy(f"{prefix}/a")
+    assert keys(store, prefix) == []
+
+
+def test_what_an_interrupted_upload_of_several_parts_left_is_listed_and_destroyed(store, prefix):
+    class Killed(io.RawIOBase):
+        """Stands for a process that dies here: nothing after it runs."""
+
+        left = PART_BYTES + MIB
+
+        def read(self, size=-1):
+            if self.left <= 0:
+                stuck.set()
+                release.wait(60)
+                raise OSError
+            count = min(size, self.left)
+            self.left -= count
+            return b"x" * count
+
+    stuck, release = threading.Event(), threading.Event()
+    key = f"{prefix}/a"
+
+    def upload():
+        with pytest.raises(StorageError):
+            store.put(key, Killed(), 2 * PART_BYTES + MIB)
+
+    thread = threading.Thread(target=upload, daemon=True)
+    thread.start()
+    try:
+        assert stuck.wait(60)
+        assert store.size(key) is None
+        assert keys(store, prefix) == [key]
+        store.destroy(key)
+        assert keys(store, prefix) == []
+    finally:
+        release.set()
+        thread.join(60)
+    assert store.size(key) is None
+
+
+def test_neighbours_come_and_go_at_once(store, prefix):
+    barrier = threading.Barrier(4, timeout=30)
+
+    def work(number):
+        barrier.wait()
+        for turn in range(25):
+            key = f"{prefix}/{number}-{turn}/0/a"
+            put(store, key)
+            assert store.read(key) == b"content"
+            store.destroy(key)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4), timeout=60))
+    assert keys(store, prefix) == []
+
+
+@pytest.mark.parametrize("key", ["../outside", "a/../../outside", "/etc/outside", "..", "a/.."])
+def test_keys_stay_inside_the_folder(tmp_path, key):
+    store = FolderStore(tmp_path / "objects")
+    store.prepare()
+    (tmp_path / "outside").write_bytes(b"precious")
+    for call in (
+        lambda: put(store, key),
+        lambda: store.read(key),
+        lambda: store.size(key),
+        lambda: store.destroy(key),
+        lambda: store.fetch(key, tmp_path / "x"),
+        lambda: store.write_to(key, io.BytesIO()),
+    ):
+        with pytest.raises(ValueError, match="inside"):
+            call()
+    assert (tmp_path / "outside").read_bytes() == b"precious"
+
+
+def test_a_folders_empty_folders_go_as_well(tmp_path):
+    store = FolderStore(tmp_path / "objects")
+    store.prepare()
+    put(store, "input/job/0/asset")
+    put(store, "input/other/0/asset")
+    store.destroy("input/job/0/asset")
+    assert [path.name for path in (tmp_path / "objects" / "input").iterdir()] == ["other"]
+    store.destroy("input/other/0/asset")
+    assert list((tmp_path / "objects").iterdir()) == []
+
+
+def test_a_neighbour_that_removes_the_new_folder_stops_nobody(tmp_path, monkeypatch):
+    store = FolderStore(tmp_path / "objects")
+    store.prepare()
+    mkdir, removed = Path.mkdir, []
+
+    def and_gone(path, *arguments, **options):
+        mkdir(path, *arguments, **options)
+        if path.name == "0" and not removed:
+            path.rmdir()
+            removed.append(path)
+
+    monkeypatch.setattr(Path, "mkdir", and_gone)
+    put(store, "input/job/0/asset")
+    assert removed
+    assert store.read("input/job/0/asset") == b"content"
+
+
+def test_a_folder_is_private(tmp_path):
+    store = FolderStore(tmp_path / "objects")
+    store.prepare()
+    put(store, "input/job/a")
+    # Nobody else comes past its root.
+    assert (tmp_path / "objects").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_our_words(tmp_path):
+    (tmp_path / "objects").write_text("a file is in the way")
+    store = FolderStore(tmp_path / "objects")
+    with pytest.raises(StorageUnavailable) as raised:
+        put(store, "a")
+    assert str(tmp_path) not in str(raised.value)
+
+
+def test_a_server_that_does_not_answer_is_said_in_our_words():
+    store = storage.connect("s3://key:geheim@127.0.0.1:1/bucket?secure=false")
+    for call in (store.prepare, lambda: put(store, "a"), lambda: store.size("a"), lambda: store.destroy("a")):
+        with pytest.raises(StorageUnavailable) as raised:
+            call()
+        assert raised.value.code == "storage_unreachable"
+        assert "geheim" not in str(raised.value)
+
+
+def test_wrong_keys_are_refused_and_not_missing(servers):
+    url = servers["MAYFLY_STORAGE_URL"]
+    start, _, rest = url.rpartition("@")
+    store = storage.connect(f"{start}wrong@{rest}")
+    with pytest.raises(StorageUnavailable, match="refused"):
+        put(store, "a")
+    with pytest.raises(StorageUnavailable):
+        store.read("a")
+
+
+def test_urls_name_a_store():
+    folder = storage.connect("file:///var/lib/may%20fly")
+    assert isinstance(folder, FolderStore)
+    assert str(folder.root) == "/var/lib/may fly"
+    bucket = storage.connect("s3://key:se%2Fcret@example.org:9000/photos?secure=false")
+    assert isinstance(bucket, S3Store)
+    assert bucket.bucket == "photos"
+    assert str(bucket.client._base_url._url.geturl()).startswith("http://example.org:9000")
+    assert bucket.client._provider.retrieve().secret_key == "se/cret"
+    secure = storage.connect("s3://key:secret@example.org/photos")
+    assert str(secure.client._base_url._url.geturl()).startswith("https://example.org")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "s3://example.org/bucket", "s3://key:geheim@example.org", "http://key:geheim@example.org/x", "file://"]
+)
+def test_other_urls_are_refused_without_repeating_them(url):
+    with pytest.raises(ValueError, match="a storage URL is") as raised:
+        storage.connect(url)
+    assert "geheim" not in str(raised.value)
+
+
+def test_a_new_bucket_has_the_backstop(servers):
+    start, _, _ = servers["MAYFLY_STORAGE_URL"].partition("?")
+    url = servers["MAYFLY_STORAGE_URL"].replace(start, f"{start.rpartition('/')[0]}/test-{uuid.uuid4().hex[:12]}")
+    store = storage.connect(url)
+    store.prepare()
+    try:
+        (rule,) = store.client.get_bucket_lifecycle(store.bucket).rules
+        assert rule.status == "Enabled"
+        assert rule.expiration.days == 16
+        assert rule.abort_incomplete_multipart_upload.days_after_initiation == 1
+    finally:
+        store.client.remove_bucket(store.bucket)

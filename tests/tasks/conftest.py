@@ -1,0 +1,87 @@
+"""A runtime of this process without a broker: real database and folder, a sender that remembers."""
+
+import datetime
+import io
+
+import pytest
+import sqlalchemy as sa
+
+from db import clock, jobs
+from db.states import Retention
+from db.tables import JOBS
+from media.storage_folder import FolderStore
+from purge.policy import Policy
+from tasks import limits
+from tasks.runtime import Runners, Runtime
+
+
+class Sender:
+    """Remembers what it was told to send; the broker is away when `away` is set."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.sent = []
+        self.away = False
+
+    def send(self, waiting):
+        ids = [job.id for job in waiting]
+        if self.away:
+            return 0
+        self.sent += ids
+        jobs.mark_sent(self.engine, ids)
+        return len(ids)
+
+
+@pytest.fixture
+def rt(engine, embedded, tmp_path):
+    store = FolderStore(tmp_path / "objects")
+    store.prepare()
+    settings = embedded.model_copy(update={"lease": 30.0, "retry_delay": 7.0})
+    return Runtime(
+        settings=settings,
+        engine=engine,
+        store=store,
+        policy=Policy.of(settings),
+        limits=limits.of(settings),
+        sender=Sender(engine),
+        runners=Runners("cpu"),
+        scratch=tmp_path / "scratch",
+    )
+
+
+@pytest.fixture
+def job(rt):
+    """Make a queued job whose input is stored; returns its id."""
+
+    def make(*, content=b"content", upload=True, **changes):
+        values = {
+            "effect": "pass-through",
+            "media": "image",
+            "suffix": ".jpg",
+            "parameters": {},
+            "owner": "owner-1",
+            "consent": None,
+            "idempotency_key": None,
+            "retention": Retention.INPUT,
+            "due_at": clock.after(3600),
+            "deadline_at": clock.now() + datetime.timedelta(hours=24),
+            "lease": 60,
+        }
+        row, asset = jobs.create(rt.engine, **values | changes)
+        rt.store.put(asset.key, io.BytesIO(content), len(content))
+        if upload:
+            assert jobs.mark_uploaded(rt.engine, row.id, asset.id, size=len(content))
+        return row.id
+
+    return make
+
+
+@pytest.fixture
+def change(engine):
+    """Set columns of a job behind everybody's back."""
+
+    def write(job_id, **values):
+        with engine.begin() as connection:
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(**values))
+
+    return write

@@ -1,0 +1,89 @@
+"""The outbox finds every job that nothing moves any more."""
+
+import dataclasses
+
+import pytest
+
+from db import assets, claims, clock, jobs
+from db.states import Stage, State
+from tasks import broker, outbox
+
+
+@pytest.fixture
+def full(rt):
+    """The same runtime with settings that are not embedded."""
+    urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://x", "storage_url": "s3://x"}
+    return dataclasses.replace(rt, settings=type(rt.settings)(**urls))
+
+
+def test_what_was_never_sent_is_sent(rt, job):
+    job_id = job()
+    outbox.resend(rt)
+    assert rt.sender.sent == [job_id]
+    outbox.resend(rt)
+    assert rt.sender.sent == [job_id]
+
+
+def test_while_the_broker_is_away_it_stays_unsent(rt, job):
+    job_id = job()
+    rt.sender.away = True
+    outbox.resend(rt)
+    rt.sender.away = False
+    outbox.resend(rt)
+    assert rt.sender.sent == [job_id]
+
+
+def test_an_abandoned_upload_fails_and_its_bytes_go(rt, job, change):
+    dead, alive = job(upload=False), job(upload=False)
+    change(dead, lease_until=clock.after(-1))
+    outbox.resend(rt)
+    found = jobs.get(rt.engine, dead)
+    assert (found.state, found.error, found.parameters) == (State.FAILED, "upload_abandoned", None)
+    assert len(assets.receipts(rt.engine, [dead])) == 1
+    assert jobs.get(rt.engine, alive).state is State.UPLOADING
+    (left,) = rt.store.objects()
+    assert str(alive) in left.key
+    assert rt.sender.sent == []
+
+
+def test_a_lapsed_job_and_a_due_retry_are_queued_and_sent(rt, job, change):
+    lapsed, ready, lives = job(), job(), job()
+    found = {one: claims.take(rt.engine, one, stage=Stage.INGEST, holder="h", lease=60) for one in (lapsed, ready)}
+    claims.take(rt.engine, lives, stage=Stage.INGEST, holder="h", lease=60)
+    change(lapsed, lease_until=clock.after(-1))
+    claims.wait(rt.engine, found[ready], retry_at=clock.after(-1), outcome="x")
+    outbox.resend(rt)
+    assert set(rt.sender.sent) == {lapsed, ready}
+    assert jobs.get(rt.engine, lives).state is State.RUNNING
+
+
+def test_what_was_confirmed_and_is_in_no_queue_is_sent_again(full, job, change, monkeypatch):
+    lost = job()
+    jobs.mark_sent(full.engine, [lost])
+    depths = {"media": 0}
+    monkeypatch.setattr(broker, "depths", lambda _: depths)
+    outbox.resend(full)
+    assert full.sender.sent == []  # confirmed just now
+    change(lost, sent_at=clock.after(-outbox.LOST_SECONDS - 1))
+    depths["media"] = 3
+    outbox.resend(full)
+    assert full.sender.sent == []  # it may be one of the three
+    depths.clear()
+    outbox.resend(full)
+    assert full.sender.sent == []  # nobody knows how deep the queue is
+    depths["media"] = 0
+    outbox.resend(full)
+    assert full.sender.sent == [lost]
+    outbox.resend(full)
+    assert full.sender.sent == [lost]
+
+
+def test_a_lost_job_whose_effect_is_not_here_stops_no_other(full, job, change, monkeypatch):
+    elsewhere, lost = job(effect="elsewhere"), job()
+    claim = claims.take(full.engine, elsewhere, stage=Stage.INGEST, holder="h", lease=60)
+    claims.advance(full.engine, claim, to=Stage.EFFECT, units_total=1)
+    for one in (elsewhere, lost):
+        change(one, sent_at=clock.after(-outbox.LOST_SECONDS - 1))
+    monkeypatch.setattr(broker, "depths", lambda _: {"media": 0})
+    outbox.resend(full)
+    assert full.sender.sent == [lost]
