@@ -86,7 +86,8 @@ class Embedded:
         jobs.adopt(self._runtime.engine)
         self._start_worker(app)
         self._start_thread("outbox", self._send_unsent)
-        self._beat = celery.beat.Service(app)
+        # The default scheduler would leave a file in the working folder.
+        self._beat = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler)
         # Not joined: it may sleep for seconds, and sends nothing once it is told to stop.
         threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
 

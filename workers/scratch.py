@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
 import filelock
+import psutil
 
 
 class Scratch:
@@ -35,3 +37,22 @@ class Scratch:
         self._lock.release()
         with contextlib.suppress(OSError):
             Path(self._lock.lock_file).unlink()
+
+
+def of_child(root: Path) -> Path:
+    """Make a folder for this child in its service's, and remove those of children that were killed."""
+    for folder in root.iterdir():
+        if not _is_sibling(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+    own = root / str(os.getpid())
+    own.mkdir(exist_ok=True, mode=0o700)
+    return own
+
+
+def _is_sibling(name: str) -> bool:
+    try:
+        process = psutil.Process(int(name))
+        # Another program may have got the number since.
+        return process.ppid() == os.getppid() and process.status() != psutil.STATUS_ZOMBIE
+    except (ValueError, psutil.NoSuchProcess):
+        return False

@@ -18,8 +18,7 @@ from effects import registry
 from effects.contract import Media
 from settings import Settings
 from tasks import queues, runtime
-from workers import logs
-from workers.scratch import Scratch
+from workers import logs, scratch
 
 # What a child inherits from its service.
 NAME, QUEUES, DEVICE, SCRATCH, THREADS = (
@@ -39,12 +38,12 @@ def main() -> None:
     settings = Settings()
     logs.configure()
     stop_with_parent()
-    scratch = Scratch(settings.scratch, arguments.name)
+    folder = scratch.Scratch(settings.scratch, arguments.name)
     os.environ |= {
         NAME: arguments.name,
         QUEUES: arguments.queues,
         DEVICE: arguments.device,
-        SCRATCH: str(scratch.take()),
+        SCRATCH: str(folder.take()),
         THREADS: str(arguments.threads),
     }
 
@@ -62,7 +61,7 @@ def main() -> None:
             ]
         )
     finally:
-        scratch.give_back()
+        folder.give_back()
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -73,7 +72,8 @@ def boot_child(**_: object) -> None:
     logs.configure()
     settings = Settings()
     served = os.environ[QUEUES].split(",")
-    opened = runtime.start(settings, app, scratch=Path(os.environ[SCRATCH]), device=os.environ[DEVICE])
+    own = scratch.of_child(Path(os.environ[SCRATCH]))
+    opened = runtime.start(settings, app, scratch=own, device=os.environ[DEVICE])
     if any(name not in (queues.MEDIA, queues.MAINTENANCE) for name in served):
         warm(opened, served, threads=int(os.environ[THREADS]))
 

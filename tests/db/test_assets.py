@@ -123,7 +123,7 @@ def test_personal_fields_stay_while_the_job_can_go_on(engine, queued, row):
 
 
 def test_blanked_parameters_are_null_and_not_the_word(engine, finished):
-    job_id, first, second = finished
+    _, first, second = finished
     for asset in (first, second):
         assets.record_destruction(engine, asset, verified="x")
     with engine.connect() as connection:
@@ -132,7 +132,7 @@ def test_blanked_parameters_are_null_and_not_the_word(engine, finished):
 
 
 def test_held_and_overdue_count_by_class(engine, finished):
-    job_id, first, second = finished
+    _, _, second = finished
     assert assets.held(engine) == {"face_input": 0, "input": 1, "intermediate": 0, "result": 1}
     assert set(assets.overdue(engine).values()) == {0}
     set_asset(engine, second.id, deadline_at=clock.after(-1))

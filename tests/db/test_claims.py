@@ -124,7 +124,7 @@ def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss,
         "wait": lambda: claims.wait(engine, old, retry_at=clock.after(5), outcome="x"),
         "fail": lambda: claims.fail(engine, old, error="x", error_text="x"),
     }
-    assert calls[operation]() is False
+    assert not calls[operation]()
     assert (row(job_id), assets.of_job(engine, job_id), attempts(engine, job_id)) == earlier
 
 
@@ -143,8 +143,8 @@ def test_advancing_queues_the_next_stage_with_its_own_tries(engine, queued):
     job_id = queued()
     claim = take(engine, job_id)
     jobs.mark_sent(engine, [job_id])
-    assert claims.advance(engine, claim, to=Stage.EFFECT, units_total=132)
-    job = jobs.get(engine, job_id)
+    job = claims.advance(engine, claim, to=Stage.EFFECT, units_total=132)
+    assert job == jobs.get(engine, job_id)
     assert (job.state, job.stage, job.tries, job.units_total) == (State.QUEUED, Stage.EFFECT, 0, 132)
     assert (job.holder, job.lease_until) == (None, None)
     assert [found.id for found in jobs.unsent(engine, limit=9)] == [job_id]

@@ -72,3 +72,15 @@ def test_what_is_rolled_back_is_gone(opened):
         raise RuntimeError
     with engines.reading(opened) as connection:
         assert connection.execute(sa.text("select count(*) from t")).scalar() == 0
+
+
+def test_an_idle_connection_that_the_server_closed_is_replaced(postgresql, monkeypatch):
+    monkeypatch.setattr(engines, "IDLE_SECONDS", 0.0)
+    engine = engines.connect(postgresql.url.render_as_string(hide_password=False))
+    with engines.reading(engine) as connection:
+        first = connection.execute(sa.text("select pg_backend_pid()")).scalar()
+    with engines.reading(postgresql) as other:
+        other.execute(sa.text("select pg_terminate_backend(:pid, 5000)"), {"pid": first})
+    with engines.reading(engine) as connection:
+        assert connection.execute(sa.text("select pg_backend_pid()")).scalar() != first
+    engine.dispose()

@@ -72,7 +72,7 @@ def test_the_same_key_at_once_makes_one_job(engine, create):
 
 def test_an_upload_that_is_complete_is_queued_once(engine, create):
     job, asset = create()
-    assert jobs.mark_uploaded(engine, job.id, asset.id, size=9)
+    assert jobs.mark_uploaded(engine, job.id, asset.id, size=9) == jobs.get(engine, job.id)
     assert not jobs.mark_uploaded(engine, job.id, asset.id, size=10)
     found = jobs.get(engine, job.id)
     assert (found.state, found.lease_until) == (State.QUEUED, None)

@@ -31,7 +31,7 @@ def worker(busy: Stage) -> Process:
     return next(process for process in busy.processes if process.log.name.startswith("worker"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def overdue(busy: Stage) -> str:
     """A job on the busy stage whose upload is due in a second, made early so that no test waits for the sweep."""
     job, asset = jobs.create(

@@ -24,16 +24,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def cancel(stage: Stage, job: str) -> float:
-    """Cancel by the command line and return the time."""
-    assert stage.run("cancel", job).returncode == 0
-    return time.monotonic()
-
-
 def test_a_photo_in_mid_effect(busy: Stage, worker: Process, photo: Path):
-    job = busy.submit("sleep", photo, "-p", "seconds=4", "--owner", "owner-cancels")["job"]
+    job = busy.queue("sleep", photo, "owner-cancels", seconds=4)
     busy.wait_running(job)
-    cancel(busy, job)
+    busy.client.cancel(job)
     assert busy.job(job).state is State.CANCELLED
     assert busy.objects(job) == []
     assert "owner-cancels" not in busy.dump()
@@ -47,29 +41,31 @@ def test_a_photo_in_mid_effect(busy: Stage, worker: Process, photo: Path):
 
 def test_a_film_in_mid_stream(busy: Stage, worker: Process, film: Path):
     pause = 0.3
-    job = busy.submit("sleep", film, "-p", f"seconds={pause}", "--owner", "owner-cancels-too")["job"]
+    job = busy.queue("sleep", film, "owner-cancels-too", seconds=pause)
     busy.wait_running(job)
     wait_for("both ends of the pipe", lambda: worker.names().count("ffmpeg") == 2)
     wait_for("some frames", lambda: busy.job(job).units_done > 0)
     assert busy.scratch_files() != []
-    cancelled = cancel(busy, job)
+    cancelling = time.monotonic()
+    assert busy.run("cancel", job).returncode == 0
     assert busy.objects(job) == []
+    command = time.monotonic() - cancelling
 
     def stopped() -> bool:
         return not busy.scratch_files() and "ffmpeg" not in worker.names()
 
     wait_for("the end of ffmpeg and an empty scratch folder", stopped, seconds=20, pause=0.05)
-    assert time.monotonic() - cancelled < attempt.PROGRESS_SECONDS + pause + SLACK
+    assert time.monotonic() - cancelling < command + attempt.PROGRESS_SECONDS + pause + SLACK
     assert busy.job(job).state is State.CANCELLED
     assert busy.job(job).units_done < 100
     assert "owner-cancels-too" not in busy.dump()
 
 
 def test_a_job_that_waits_is_never_begun(busy: Stage, photo: Path):
-    first = busy.submit("sleep", photo, "-p", "seconds=4")["job"]
-    second = busy.submit("pass-through", photo)["job"]
+    first = busy.queue("sleep", photo, seconds=4)
     busy.wait_running(first)
-    cancel(busy, second)
+    second = busy.queue("pass-through", photo)
+    busy.client.cancel(second)
     assert busy.wait_final(first).state is State.DONE
     wait_for("empty queues", lambda: not any(busy.depths().values()), seconds=20)
     assert busy.job(second).state is State.CANCELLED

@@ -19,11 +19,11 @@ class Store(FolderStore):
     broken = False
     lies = False
 
-    def destroy(self, key):
+    def destroy(self, key, **options):
         if self.broken:
             raise StorageUnavailable("the object store does not answer")
         if not self.lies:
-            super().destroy(key)
+            super().destroy(key, **options)
 
 
 @pytest.fixture
@@ -122,10 +122,10 @@ def test_one_failure_keeps_nobody_else_alive(engine, store, uploaded, monkeypatc
     found = [uploaded(-10 + number)[1] for number in range(3)]
     stuck = found[0].key
 
-    def destroy(key):
+    def destroy(key, **options):
         if key == stuck:
             raise StorageUnavailable("the object store does not answer")
-        FolderStore.destroy(store, key)
+        FolderStore.destroy(store, key, **options)
 
     monkeypatch.setattr(store, "destroy", destroy)
     assert sweeper.sweep(engine, store) == Sweep(destroyed=2, failed=1)
@@ -160,3 +160,14 @@ def test_what_is_due_of_one_job(engine, store, uploaded):
     _, other = uploaded(-1)
     assert sweeper.destroy_due(engine, store, mine) == Sweep(destroyed=1, failed=0)
     assert [entry.key for entry in store.objects()] == [other.key]
+
+
+def test_what_an_interrupted_upload_left_goes_as_well(engine, store, uploaded):
+    job_id, asset = uploaded(-1, upload=False)
+    store.destroy(asset.key)
+    with pytest.raises(StorageUnavailable):
+        store.put(asset.key, io.BytesIO(b"123"), 5)
+    assert len(list(store.objects())) == 1
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=1, failed=0)
+    assert [path for path in store.root.rglob("*") if path.is_file()] == []
+    assert len(assets.receipts(engine, [job_id])) == 1

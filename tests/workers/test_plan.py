@@ -70,7 +70,9 @@ def test_counts_are_the_operators_and_none_is_no_service():
     assert found["gpu0-photo"].concurrency == 3
 
 
-@pytest.mark.parametrize(("gpus", "cores", "threads"), [([], 8, 4), ([SMALL], 8, 2), ([SMALL, LARGE], 2, 1), ([], 1, 1)])
+@pytest.mark.parametrize(
+    ("gpus", "cores", "threads"), [([], 8, 4), ([SMALL], 8, 2), ([SMALL, LARGE], 2, 1), ([], 1, 1)]
+)
 def test_threads_use_the_cores_once(gpus, cores, threads):
     assert plan.threads(list(services(gpus).values()), cores) == threads
 

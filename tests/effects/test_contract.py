@@ -1,0 +1,123 @@
+"""Every effect of the library does what it declares."""
+
+import re
+
+import pytest
+import torch
+
+from effects import registry
+from effects.contract import Parameters
+from effects.runner import Runner
+
+LIBRARY = [
+    name for name, effect in registry.load().items() if effect.__module__.startswith(f"{registry.library.__name__}.")
+]
+SIZES = [(1, 1), (1, 33), (2, 3), (31, 17), (64, 48)]
+BATCH_LEVELS = 1  # a batch may be summed in another order than a single frame
+
+
+@pytest.fixture(scope="module", params=LIBRARY)
+def runner(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Runner(registry.find(request.param)())
+    torch.set_num_threads(before)
+
+
+def frames(height, width, count=1):
+    """Smooth colours with some noise, different in each frame."""
+    generator = torch.Generator().manual_seed(height * 1000 + width)
+    coarse = torch.rand(count, 3, 4, 4, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
+    noise = torch.rand(count, 3, height, width, generator=generator) * 0.1
+    return ((smooth * 0.9 + noise) * 255).to(torch.uint8)
+
+
+def default(runner):
+    return registry.parameters(runner.effect.declaration.name, {})
+
+
+def variants(runner):
+    """The default parameters, and for each choice or bounded number its ends."""
+    declared = runner.effect.declaration
+    found = [{}]
+    for name, rule in declared.parameters.model_json_schema().get("properties", {}).items():
+        choices = rule.get("enum") or [rule[end] for end in ("minimum", "maximum") if end in rule]
+        found += [{name: choice} for choice in choices]
+        if rule.get("type") == "boolean":
+            found += [{name: choice} for choice in (True, False)]
+    return [registry.parameters(declared.name, given) for given in found]
+
+
+def test_the_declaration_is_whole(runner):
+    declared = runner.effect.declaration
+    assert re.fullmatch(r"[a-z][a-z0-9-]{0,63}", declared.name)
+    assert declared.summary and "\n" not in declared.summary
+    assert issubclass(declared.parameters, Parameters)
+    assert declared.media
+    assert declared.batch >= 1 and declared.multiple >= 1 and declared.temporal_context >= 0
+    if declared.tiling is not None:
+        assert declared.tiling.size % declared.multiple == declared.tiling.halo % declared.multiple == 0
+        assert declared.tiling.size > 0 <= declared.tiling.halo
+    for name, field in declared.parameters.model_fields.items():
+        assert field.description, f"{name} has no description"
+        assert not field.is_required(), f"{name} has no default"
+
+
+def test_every_number_is_bounded(runner):
+    schema = runner.effect.declaration.parameters.model_json_schema()
+    for name, rule in schema.get("properties", {}).items():
+        if rule.get("type") in ("number", "integer") and "enum" not in rule:
+            assert {"minimum", "maximum"} <= set(rule), f"{name} has no bounds"
+        assert rule.get("type") != "string" or {"enum", "pattern", "const"} & set(rule), f"{name} may be any text"
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_the_size_is_the_scale_that_is_declared(runner, height, width):
+    for params in variants(runner) if (height, width) == (31, 17) else [default(runner)]:
+        scale = runner.scale(params)
+        result = runner(frames(height, width), params)
+        assert result.shape == (1, 3, height * scale, width * scale), params
+        assert result.dtype == torch.uint8
+
+
+def test_apply_itself_keeps_dtype_range_and_input(runner):
+    declared, params = runner.effect.declaration, default(runner)
+    side = 8 * declared.multiple
+    given = frames(side, side, 2)
+    if declared.dtype == "float32":
+        given = given.to(torch.float32) / 255
+    copy = given.clone()
+    with torch.inference_mode():
+        result = runner.effect.apply(given, params)
+    assert torch.equal(given, copy), "apply wrote to its input"
+    assert result.dtype == given.dtype
+    scale = runner.scale(params)
+    assert result.shape == (2, 3, side * scale, side * scale)
+    assert torch.isfinite(result.to(torch.float32)).all()
+    if declared.dtype == "float32":
+        # Not 0…255: clipping takes a small overshoot only.
+        assert result.min() > -0.5 and result.max() < 1.5
+
+
+def test_a_batch_is_its_frames(runner):
+    params = default(runner)
+    given = frames(40, 56, 3)
+    batch = runner(given, params).to(torch.int16)
+    singles = torch.cat([runner(frame[None], params) for frame in given]).to(torch.int16)
+    assert (batch - singles).abs().max() <= BATCH_LEVELS
+
+
+def test_the_same_input_gives_the_same_output(runner):
+    params = default(runner)
+    given, other = frames(40, 56), frames(24, 24)
+    first = runner(given, params)
+    runner(other, params)
+    assert torch.equal(runner(given, params), first)
+    assert torch.equal(Runner(type(runner.effect)())(given, params), first)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_black_and_white_are_no_accident(runner, level):
+    result = runner(torch.full((1, 3, 20, 20), level, dtype=torch.uint8), default(runner))
+    assert (result.to(torch.int16) - level).abs().to(torch.float32).mean() < 64

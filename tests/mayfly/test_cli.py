@@ -1,0 +1,172 @@
+"""The command line on the embedded set-up: what it prints for programs, and its exit codes."""
+
+import json
+import os
+import subprocess
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+from typer.testing import CliRunner
+
+from db import clock
+from db.tables import ASSETS
+from mayfly import Client
+from mayfly.cli.main import app
+from tests.conftest import mayfly
+
+
+@pytest.fixture
+def run(embedded):
+    """Run `mayfly` as a process; returns exit code, JSON lines of standard output, and standard error."""
+
+    def call(*arguments, **environment):
+        command = [mayfly(), *(str(argument) for argument in arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, env=os.environ | environment
+        )
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    return call
+
+
+@pytest.fixture
+def quick(embedded, monkeypatch):
+    """The same in this process, for what needs no process of its own."""
+
+    def call(*arguments, **environment):
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            # Broken lines would hide what is looked for.
+            done = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+        return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    return call
+
+
+def test_submit_wait_and_write(run, quick, photo, clip, tmp_path):
+    out = tmp_path / "out"
+    code, lines, _ = run("submit", "pass-through", photo, clip, "--wait", "--out", out, "--json")
+    assert code == 0
+    assert [line.keys() for line in lines] == [{"job", "state", "effect", "result", "error"}] * 2
+    for line, source in zip(lines, (photo, clip), strict=True):
+        assert (line["state"], line["effect"], line["error"]) == ("done", "pass-through", None)
+        assert line["result"] == str(out / f"{source.stem}-pass-through-{line['job'][:8]}{source.suffix}")
+    with Image.open(lines[0]["result"]) as result:
+        assert result.size == (512, 512)
+    assert len(list(out.iterdir())) == 2
+
+    code, [found], _ = quick("status", lines[0]["job"], "--json")
+    assert (code, found["state"], found["progress"]) == (0, "done", 1.0)
+    assert quick("result", lines[0]["job"], "--out", tmp_path / "again.jpg")[0] == 0
+    assert (tmp_path / "again.jpg").read_bytes() == (out / lines[0]["result"]).read_bytes()
+
+
+def test_a_job_that_fails_is_exit_code_1(run, photo, tmp_path):
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(photo.read_bytes()[:20_000])
+    code, lines, err = run("submit", "pass-through", damaged, photo, "--wait", "--json")
+    assert code == 1
+    assert [(line["state"], line["error"]) for line in lines] == [("failed", "damaged_media"), ("done", None)]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["submit", "nope", "PHOTO"], "unknown_effect"),
+        (["submit", "enhance", "PHOTO", "-p", "scale=9"], "invalid_parameters"),
+        (["submit", "enhance", "PHOTO", "-p", "scale"], "NAME=VALUE"),
+        (["submit", "pass-through", "PHOTO", "PHOTO", "--key", "k"], "one file"),
+        (["submit", "pass-through", "/nowhere/x.jpg"], "invalid_source"),
+        (["status", "no-id"], "unknown_job"),
+        (["result", "no-id", "--out", "x"], "unknown_job"),
+        (["cancel", "no-id"], "unknown_job"),
+        (["beat"], "usage"),
+        (["worker"], "usage"),
+        (["frobnicate"], "frobnicate"),
+        (["submit"], "Missing argument"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_wrong_usage_or_input_is_exit_code_2(quick, photo, arguments, error):
+    code, lines, err = quick(*(photo if argument == "PHOTO" else argument for argument in arguments))
+    assert (code, lines) == (2, [])
+    assert error in err
+    assert "Traceback" not in err
+
+
+def test_refused_input_is_exit_code_2_and_one_line_for_each_file(run, tmp_path):
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("hello")
+    code, lines, _ = run("submit", "anime", tmp_path / "empty.jpg", tmp_path / "text.jpg", "--json")
+    assert code == 2
+    assert lines == [
+        {"job": None, "state": None, "effect": "anime", "result": None, "error": error}
+        for error in ("empty_file", "unsupported_media")
+    ]
+
+
+def test_a_bad_setting_is_exit_code_2_without_its_value(quick):
+    code, _, err = quick("status", MAYFLY_INPUT_RETENTION="8640000")
+    assert code == 2
+    assert "MAYFLY_INPUT_RETENTION" in err and "8640000" not in err
+    code, _, err = quick("status", MAYFLY_BROKER_URL="amqp://user:geheim@127.0.0.1:1/x")
+    assert code == 2
+    assert "geheim" not in err
+
+
+def test_a_service_that_is_away_is_exit_code_3(quick, photo):
+    urls = {
+        "MAYFLY_BROKER_URL": "amqp://user:geheim@127.0.0.1:1/x",
+        "MAYFLY_DATABASE_URL": "postgresql+psycopg://user:geheim@127.0.0.1:1/x",
+        "MAYFLY_STORAGE_URL": "s3://user:geheim@127.0.0.1:1/x?secure=false",
+    }
+    for arguments in (["submit", "pass-through", photo], ["status"], ["purge", "status"]):
+        code, _, err = quick(*arguments, **urls)
+        assert code == 3
+        assert "unreachable" in err
+        assert "geheim" not in err and "Traceback" not in err
+
+
+def test_effects(run):
+    code, lines, _ = run("effects", "--json")
+    assert code == 0
+    found = {line["effect"]: line for line in lines}
+    assert {"anime", "enhance", "pass-through", "sleep"} <= set(found)
+    assert found["sleep"]["parameters"]["seconds"]["maximum"] == 3600
+    assert (found["enhance"]["tag"], found["enhance"]["locality"]) == ("gpu", "server")
+    assert found["enhance"]["media"] == ["image", "video"]
+
+
+def test_cancel_and_status(quick, photo, embedded):
+    code, [line], _ = quick("submit", "pass-through", photo, "--owner", "o-1", "--json")
+    assert (code, line["state"], line["result"]) == (0, "queued", None)
+    assert quick("cancel", line["job"])[0] == 0
+    code, [found], _ = quick("status", "--json")
+    assert (code, found["job"], found["state"]) == (0, line["job"], "cancelled")
+    assert [path for path in (embedded.home / "objects").rglob("*") if path.is_file()] == []
+
+
+def test_purge_tells_what_is_overdue_and_destroys_it(quick, photo, embedded):
+    with Client(embedded) as client:
+        client.submit(photo, "pass-through")
+        code, [found], _ = quick("purge", "status", "--json")
+        assert code == 0
+        assert found["held"]["input"] == 1 and not any(found["overdue"].values())
+        with client._engine.begin() as connection:
+            past = clock.after(-1)
+            connection.execute(sa.update(ASSETS).values(due_at=past, deadline_at=past))
+        code, [found], _ = quick("purge", "status", "--json")
+        assert (code, found["overdue"]["input"]) == (1, 1)
+        code, [found], _ = quick("purge", "run", "--json")
+        assert (code, found) == (0, {"destroyed": 1, "failed": 0})
+        assert client.jobs()[0].error == "expired"
+        assert quick("purge", "status")[0] == 0
+
+
+def test_doctor_of_the_embedded_set_up(quick):
+    code, lines, _ = quick("doctor", "--json")
+    assert code == 0
+    assert {line["check"] for line in lines if line["ok"]} == {"broker", "database", "storage", "ffmpeg", "devices"}

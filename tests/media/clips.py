@@ -1,0 +1,65 @@
+"""Clips that tests of media make with ffmpeg, and what ffprobe says about files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:duration=1")
+AAC = ("-c:a", "aac", "-shortest")
+
+
+def ffmpeg(*arguments: str | Path) -> bytes:
+    """Run ffmpeg and return its standard output."""
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+    return subprocess.run(command, check=True, timeout=60, capture_output=True).stdout
+
+
+def make(target: Path, *options: str, size: str = "64x48", rate: str = "25", seconds: float = 1) -> Path:
+    """A moving test pattern, encoded by `options`, which may begin with further inputs."""
+    ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={seconds}", *(options or H264), target)
+    return target
+
+
+def streams(path: Path) -> list[dict[str, Any]]:
+    """All that ffprobe says about a file's streams."""
+    return list(_ffprobe(path, "-show_streams")["streams"])
+
+
+def timestamps(path: Path) -> list[Fraction]:
+    """When each frame is shown, in seconds, exactly."""
+    found = _ffprobe(path, "-select_streams", "v:0", "-show_entries", "frame=pts:stream=time_base")
+    unit = Fraction(found["streams"][0]["time_base"])
+    return [frame["pts"] * unit for frame in found["frames"]]
+
+
+def packets(path: Path) -> list[str]:
+    """A hash of each sound packet, with its stream."""
+    lines = ffmpeg("-i", f"file:{path}", "-map", "0:a", "-c", "copy", "-f", "framehash", "-hash", "md5", "-").decode()
+    found = [[field.strip() for field in line.split(",")] for line in lines.splitlines() if not line.startswith("#")]
+    # Stream and hash; what follows them is side data, which is the container's.
+    return [f"{fields[0]} {fields[5]}" for fields in found]
+
+
+def metadata(path: Path) -> str:
+    """Every tag, chapter and piece of side data."""
+    found = _ffprobe(path, "-show_format", "-show_streams", "-show_chapters")
+    # The names of the file and of its format are not in it.
+    found["format"] = {key: value for key, value in found["format"].items() if "name" not in key}
+    return json.dumps(found).lower()
+
+
+def psnr(one: Path, two: Path) -> float:
+    """Peak signal-to-noise ratio of two videos, in decibels."""
+    command = ["ffmpeg", "-nostdin", "-i", str(one), "-i", str(two), "-lavfi", "psnr", "-an", "-f", "null", "-"]
+    text = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stderr
+    return float(text.rsplit("average:", 1)[1].split()[0])
+
+
+def _ffprobe(path: Path, *options: str) -> dict[str, Any]:
+    command = ["ffprobe", "-v", "error", "-of", "json", *options, f"file:{path}"]
+    return dict(json.loads(subprocess.run(command, check=True, timeout=60, capture_output=True).stdout))

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from media import process
+from media.errors import MediaTimeout, MediaToolError
+
+
+def gone(pid):
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_output_code_and_last_words():
+    finished = process.run(["sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3"], timeout=10)
+    assert (finished.code, finished.stdout, list(finished.last_lines)) == (3, b"out\n", ["one", "two"])
+    assert "two" not in repr(finished)
+
+
+def test_only_the_last_lines_are_kept():
+    finished = process.run(["sh", "-c", "seq 100000 >&2; head -c 1000000 /dev/zero >&2"], timeout=20)
+    assert len(finished.last_lines) == process.KEPT_LINES
+    assert max(map(len, finished.last_lines)) <= process.KEPT_LINE_BYTES
+
+
+def test_a_hung_child_and_its_children_are_ended(tmp_path):
+    script = f"sleep 300 & echo $! > {tmp_path}/pid; sleep 300"
+    with pytest.raises(MediaTimeout):
+        process.run(["sh", "-c", script], timeout=0.5)
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_children_of_a_child_that_ended_are_ended(tmp_path):
+    assert process.run(["sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid"], timeout=20).code == 0
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_endless_output_is_cut():
+    finished = process.run(["yes"], timeout=20, max_output=100_000)
+    assert finished.code == -signal.SIGKILL
+    assert len(finished.stdout) == 100_000
+
+
+def test_the_watchdog_ends_a_child_that_we_wait_for():
+    with process.Child(["sleep", "300"], timeout=300, stall=0.2, stdout=True) as child:
+        with child.waiting():
+            assert child.stdout.read(1) == b""
+        with pytest.raises(MediaTimeout):
+            child.wait()
+
+
+def test_the_watchdog_does_not_count_while_nobody_waits():
+    with process.Child(["cat"], timeout=300, stall=0.1, stdin=True, stdout=True) as child:
+        time.sleep(0.4)
+        child.stdin.write(b"x")
+        with child.waiting():
+            assert child.stdout.read(1) == b"x"
+        child.stdin.close()
+        assert child.wait() == 0
+
+
+def test_an_exception_in_the_block_ends_the_child():
+    with pytest.raises(KeyError), process.Child(["sleep", "300"], timeout=300) as child:
+        raise KeyError
+    assert child.wait() == -signal.SIGKILL
+
+
+def test_resources_bind():
+    finished = process.run(
+        ["sh", "-c", "ulimit -v; ulimit -t"], timeout=20, resources=process.Resources(memory=2**30, cpu_seconds=7)
+    )
+    # The limits are set just after the start, which a program as short as this may outrun.
+    assert finished.stdout.split()[-1] in (b"7", b"unlimited")
+    with process.Child(["sleep", "300"], timeout=300, resources=process.Resources(memory=2**30)):
+        pass
+
+
+def test_a_missing_program():
+    with pytest.raises(MediaToolError):
+        process.run(["no-such-program-of-ours"], timeout=5)
+
+
+def test_nothing_leaks_with_threads():
+    def work():
+        for _ in range(5):
+            assert process.run(["sh", "-c", "cat /dev/null; exit 4"], timeout=20).code == 4
+
+    work()
+    before = len(os.listdir("/proc/self/fd"))
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert not any(thread.name == "media-guard" for thread in threading.enumerate())

@@ -1,0 +1,116 @@
+"""Imports run one way; the syntax trees are walked to keep it so."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What each package may import of ours, besides itself and `errors`; a longer name allows that module alone.
+ALLOWED = {
+    "db": set(),
+    "effects": set(),
+    "media": set(),
+    "purge": {"db", "media.errors", "media.storage", "settings"},
+    "tasks": {"purge", "effects", "media", "db", "settings", "celeryconfig"},
+    "workers": {"tasks", "effects", "db", "settings"},
+    "mayfly": {"tasks", "purge", "effects.contract", "effects.registry", "media", "db", "settings"},
+    "celeryconfig.py": {"tasks.queues", "settings"},
+    "settings.py": set(),
+    "errors.py": set(),
+}
+
+# Where a file has a reason of its own.
+EXCEPTIONS = {
+    # Alembic's own shell starts here, so it is an entry point.
+    "db/migrations/env.py": {"settings"},
+}
+
+# Where workers may be imported inside of functions: commands that start them, and the check of devices.
+STARTS_WORKERS = {"mayfly/checks.py", *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("mayfly/cli/*.py"))}
+
+OURS = {name.removesuffix(".py") for name in ALLOWED} | {"benchmarks", "scripts", "tests"}
+HEAVY = {"torch", "torchvision", "numpy", "cv2", "safetensors", "skimage"}
+
+
+def files():
+    for name in ALLOWED:
+        yield from [ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py"))
+
+
+def imports(tree, *, top_only=False):
+    """The modules that a syntax tree imports; those of functions and of type checking too, unless `top_only`."""
+    waiting, found = [tree], []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, "imports are absolute"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+        if top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if top_only and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def is_within(module, allowed):
+    return any(module == name or module.startswith(f"{name}.") for name in allowed)
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_run_one_way(path):
+    name = path.relative_to(ROOT).as_posix()
+    package = name.split("/")[0]
+    tree = ast.parse(path.read_text())
+    allowed = ALLOWED[package] | EXCEPTIONS.get(name, set()) | {package.removesuffix(".py"), "errors"}
+    inside = {"workers"} if name in STARTS_WORKERS else set()
+    at_top = imports(tree, top_only=True)
+    for module in imports(tree):
+        if module.split(".")[0] not in OURS or is_within(module, allowed):
+            continue
+        assert is_within(module, inside), f"{name} must not import {module}"
+        assert module not in at_top, f"{name} may import {module} inside of functions only"
+
+
+PRODUCERS = ("db", "effects/library", "mayfly", "purge", "tasks", "workers", "errors.py", "settings.py")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in files() if path.relative_to(ROOT).as_posix().startswith(PRODUCERS)],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_what_producers_load_imports_nothing_heavy_at_once(path):
+    found = {module.split(".")[0] for module in imports(ast.parse(path.read_text()), top_only=True)}
+    assert not found & HEAVY
+    assert not any(
+        module.startswith("effects.networks") for module in imports(ast.parse(path.read_text()), top_only=True)
+    )
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_file_says_why_it_exists(path):
+    text = ast.get_docstring(ast.parse(path.read_text()))
+    assert text and len(text.splitlines()[0]) > 15
+
+
+def test_every_error_has_a_code_of_its_own():
+    import importlib
+
+    from errors import MayflyError
+
+    for name in ("effects", "media", "db", "tasks", "mayfly"):
+        importlib.import_module(f"{name}.errors")
+    found, waiting = {}, [MayflyError]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if kind.__module__.endswith("errors") and "code" in vars(kind):
+            found.setdefault(kind.code, []).append(kind.__name__)
+    assert {code: kinds for code, kinds in found.items() if len(kinds) > 1} == {}
+    assert all(code.replace("_", "").isalpha() and code.islower() for code in found)

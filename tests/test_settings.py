@@ -1,0 +1,85 @@
+"""Settings: read from MAYFLY_…, frozen, secrets hidden, all URLs or none."""
+
+import pytest
+from pydantic import ValidationError
+
+from settings import Settings
+
+URLS = {
+    "MAYFLY_BROKER_URL": "amqp://user:geheim@localhost/x",
+    "MAYFLY_DATABASE_URL": "postgresql+psycopg://user:geheim@localhost/x",
+    "MAYFLY_STORAGE_URL": "s3://user:geheim@localhost/x",
+}
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Settings of these variables."""
+
+    def read(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return Settings()
+
+    return read
+
+
+def test_embedded_is_the_default_and_lives_in_home(read, tmp_path):
+    settings = read(MAYFLY_HOME=str(tmp_path))
+    assert settings.embedded
+    assert settings.resolved_broker_url.startswith("memory://")
+    assert settings.resolved_database_url == f"sqlite:///{tmp_path}/mayfly.db"
+    assert settings.resolved_storage_url == f"file://{tmp_path}/objects"
+
+
+def test_urls_make_the_full_set_up(read):
+    settings = read(**URLS)
+    assert not settings.embedded
+    assert settings.resolved_broker_url == URLS["MAYFLY_BROKER_URL"]
+    assert settings.resolved_database_url == URLS["MAYFLY_DATABASE_URL"]
+    assert settings.resolved_storage_url == URLS["MAYFLY_STORAGE_URL"]
+    assert "geheim" not in f"{settings!r}{settings}{settings.model_dump()}{settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize("missing", URLS)
+def test_some_urls_are_refused(read, missing):
+    given = {name: value for name, value in URLS.items() if name != missing}
+    with pytest.raises(ValidationError, match="all of"):
+        read(**given)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().lease = 5
+
+
+def test_effect_modules_are_separated_by_commas(read):
+    assert read(MAYFLY_EFFECT_MODULES="a.b,c").effect_modules == ("a.b", "c")
+    assert read(MAYFLY_EFFECT_MODULES="").effect_modules == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("INPUT_RETENTION", "86401"),
+        ("RESULT_RETENTION", "1296001"),
+        ("INPUT_RETENTION", "0"),
+        ("UPLOAD_LEASE", "61"),
+        ("MAX_BYTES", "0"),
+        ("MAX_SECONDS", "-1"),
+        ("MAX_ATTEMPTS", "0"),
+        ("LEASE", "0"),
+        ("IMAGE_QUALITY", "101"),
+        ("VIDEO_PRESET", "fast; rm -rf /"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(read, name, value):
+    with pytest.raises(ValidationError):
+        read(**{f"MAYFLY_{name}": value})
+
+
+def test_a_job_fits_into_the_brokers_patience():
+    settings = Settings()
+    # RabbitMQ takes a message back after 30 minutes; Celery's own limit lies between.
+    assert settings.image_time_limit < settings.video_time_limit < 1700 < 30 * 60
+    assert settings.upload_lease < 60 and settings.lease <= 60
