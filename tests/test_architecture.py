@@ -34,9 +34,11 @@ OURS = {name.removesuffix(".py") for name in ALLOWED} | {"benchmarks", "scripts"
 HEAVY = {"torch", "torchvision", "numpy", "cv2", "safetensors", "skimage"}
 
 
-def files():
-    for name in ALLOWED:
-        yield from [ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py"))
+FILES = [
+    path
+    for name in ALLOWED
+    for path in ([ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py")))
+]
 
 
 def imports(tree, *, top_only=False):
@@ -62,7 +64,7 @@ def is_within(module, allowed):
     return any(module == name or module.startswith(f"{name}.") for name in allowed)
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_imports_run_one_way(path):
     name = path.relative_to(ROOT).as_posix()
     package = name.split("/")[0]
@@ -82,7 +84,7 @@ PRODUCERS = ("db", "effects/library", "mayfly", "purge", "tasks", "workers", "er
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in files() if path.relative_to(ROOT).as_posix().startswith(PRODUCERS)],
+    [path for path in FILES if path.relative_to(ROOT).as_posix().startswith(PRODUCERS)],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_what_producers_load_imports_nothing_heavy_at_once(path):
@@ -93,7 +95,7 @@ def test_what_producers_load_imports_nothing_heavy_at_once(path):
     )
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_file_says_why_it_exists(path):
     text = ast.get_docstring(ast.parse(path.read_text()))
     assert text and len(text.splitlines()[0]) > 15

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import logging
 import os
 import threading
@@ -31,6 +33,12 @@ class AlreadyRunning(MayflyError):
     """Another process has the embedded worker of this home."""
 
     code = "already_running"
+
+
+class NoWorker(MayflyError):
+    """This installation lacks what workers need."""
+
+    code = "no_worker"
 
 
 class _Worker(celery.worker.WorkController):  # type: ignore[misc]
@@ -70,7 +78,9 @@ class Embedded:
         self.stop()
 
     def start(self) -> None:
-        """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning."""
+        """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning, NoWorker."""
+        if importlib.util.find_spec("torch") is None:
+            raise NoWorker("this installation can submit but not work; install mayfly[worker]")
         from tasks.app import create
 
         # Read when torch is first loaded: its threads sleep while they wait instead of taking ffmpeg's cores.
@@ -85,6 +95,8 @@ class Embedded:
         self._runtime = runtime.start(self.settings, app, scratch=self._scratch.take())
         jobs.adopt(self._runtime.engine)
         self._start_worker(app)
+        # Meanwhile, so that the first job need not wait for it so long.
+        self._start_thread("warm", lambda: importlib.import_module("torch"))
         self._start_thread("outbox", self._send_unsent)
         # The default scheduler would leave a file in the working folder.
         self._beat = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler)
@@ -102,8 +114,12 @@ class Embedded:
         self._scratch.give_back()
         self._lock.release()
 
+    def interrupt(self) -> None:
+        """End `wait`; safe in a signal's handler."""
+        self._stop.set()
+
     def wait(self) -> None:
-        """Block until the process is interrupted."""
+        """Block until `interrupt` is called."""
         while not self._stop.wait(1):
             pass
 

@@ -123,11 +123,9 @@ def own_worker(client: Client) -> Iterator[None]:
     if not client.settings.embedded:
         yield
         return
-    try:
-        from workers import logs
-        from workers.embedded import AlreadyRunning, Embedded
-    except ImportError:
-        raise MayflyError("this installation can submit but not work; install mayfly[worker]") from None
+    from workers import logs
+    from workers.embedded import AlreadyRunning, Embedded
+
     logs.configure_quiet()
     embedded = Embedded(client.settings)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Annotated
 
 import typer
@@ -24,6 +25,8 @@ def up() -> None:
     logs.configure()
     with console.errors_shown(), Embedded(settings) as running:
         people.print(f"running, everything under {settings.home}; Ctrl-C stops")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: running.interrupt())
         running.wait()
 
 

@@ -89,10 +89,7 @@ def test_orientation(orientation, name):
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "RGB", "I;16"])
 def test_png_modes(mode):
     grey = np.tile(np.arange(0, 250, 10, dtype=np.uint8), (6, 1))
-    if mode == "I;16":
-        source = Image.fromarray(grey.astype(np.uint16) * 257)
-    else:
-        source = Image.fromarray(grey).convert(mode)
+    source = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
     decoded = image.decode(saved(source), LIMITS)
     expected = grey if mode != "1" else np.asarray(source.convert("L"))
     assert (pixels(decoded) == expected[..., None]).all()

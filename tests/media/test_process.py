@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -98,11 +97,11 @@ def test_nothing_leaks_with_threads():
             assert process.run(["sh", "-c", "cat /dev/null; exit 4"], timeout=20).code == 4
 
     work()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert not any(thread.name == "media-guard" for thread in threading.enumerate())
