@@ -45,21 +45,21 @@ class Sender:
         sent = []
         try:
             for job in waiting:
-                self._publish(job)
-                sent.append(job.id)
+                if self._publish(job):
+                    sent.append(job.id)
         except BROKER_ERRORS as error:
             log.warning("the broker did not take a message (%s); the outbox will send it again", type(error).__name__)
         if sent:
             jobs.mark_sent(self.engine, sent)
         return len(sent)
 
-    def _publish(self, job: JobRow) -> None:
+    def _publish(self, job: JobRow) -> bool:
+        """Publish one message. False when this process does not know the effect; one that does sends the job."""
         try:
             name, queue, limit = route(job, self.settings)
         except UnknownEffect:
-            # Only a worker that lacks the effect's module comes here; one that has it will send the job.
             log.error("no task for the effect of job %s", job.id)
-            return
+            return False
         self.app.send_task(
             name,
             args=(str(job.id),),
@@ -71,6 +71,7 @@ class Sender:
             # A message that reaches no queue is an error, which a confirmation alone would hide.
             mandatory=True,
         )
+        return True
 
 
 def route(job: JobRow, settings: Settings) -> tuple[str, str, float]:

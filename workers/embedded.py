@@ -36,7 +36,7 @@ class AlreadyRunning(MayflyError):
 
 
 class NoWorker(MayflyError):
-    """This installation lacks what workers need."""
+    """What workers need is not installed."""
 
     code = "no_worker"
 
