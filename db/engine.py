@@ -54,14 +54,27 @@ def _ping_when_idle(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own transactions begin too late for compare-and-set; _begin_immediate begins them.
     connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    _use_write_ahead_log(connection)
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
         "secure_delete=ON",  # blanked personal fields leave no trace in the file
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Of processes that open a new file at once, SQLite lets one change it and refuses the others without waiting."""
+    end = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

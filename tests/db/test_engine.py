@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -64,6 +65,22 @@ def test_two_that_read_and_then_write_wait_for_each_other(opened):
         found = connection.execute(sa.text("select x from t order by x")).scalars().all()
     # Each transaction saw the ones before it: no count came twice.
     assert found == list(range(80))
+
+
+def test_a_new_file_may_be_opened_by_several_at_once(tmp_path):
+    def work(path):
+        engine = engines.connect(f"sqlite:///{path}")
+        barrier.wait()
+        with engines.reading(engine) as connection:
+            connection.execute(sa.text("select 1"))
+        with engine.begin() as connection:
+            connection.execute(sa.text("create table if not exists t (x integer)"))
+        engine.dispose()
+
+    barrier = threading.Barrier(4, timeout=30)
+    with ThreadPoolExecutor(4) as pool:
+        for turn in range(20):
+            list(pool.map(work, [tmp_path / f"{turn}.db"] * 4, timeout=60))
 
 
 def test_what_is_rolled_back_is_gone(opened):
