@@ -153,13 +153,18 @@ def end(
                 holder=None,
                 retry_at=None,
                 error=error,
-                error_text=error_text,
+                error_text=fitting(error_text),
             )
         )
         if changed.rowcount:
             end_attempts(connection, job_id, outcome=error or to.value)
             assets.make_due(connection, job_id)
         return bool(changed.rowcount)
+
+
+def fitting(text: str | None) -> str | None:
+    """An error's sentence, cut to its column."""
+    return text if text is None else text[: JOBS.c.error_text.type.length]  # type: ignore[attr-defined]
 
 
 def end_attempts(connection: sa.Connection, job_id: uuid.UUID, *, outcome: str) -> None:

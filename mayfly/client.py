@@ -22,7 +22,7 @@ from db.states import AssetState, Retention, State
 from effects import registry
 from effects.contract import Declaration, Locality, Parameters
 from errors import MayflyError
-from mayfly.errors import DeviceEffect, JobFailed, UploadRefused, WaitTimeout
+from mayfly.errors import DeviceEffect, InvalidReference, JobFailed, UploadRefused, WaitTimeout
 from mayfly.job import Job
 from mayfly.source import Source, Watched, opened
 from media import storage
@@ -35,6 +35,7 @@ from settings import Settings
 from tasks import limits
 from tasks.sender import Sender
 
+MAX_REFERENCE = 255  # characters; as the table has them
 UPLOADS = 4  # parallel uploads of submit_many
 POLL_FIRST_SECONDS = 0.01
 POLL_LAST_SECONDS = 0.5
@@ -90,6 +91,7 @@ class Client:
             MayflyError: nothing is stored or queued; `code` and text say why.
         """
         declared, validated = self._check_request(effect, params)
+        _check_references(owner=owner, consent=consent, idempotency_key=idempotency_key)
         with opened(source) as (stream, size):
             found = self._check_upload(declared, stream, size)
             job, fresh = self._upload(
@@ -119,6 +121,7 @@ class Client:
                 one that was refused. When the store fails in between, the jobs submitted so far go on.
         """
         declared, _ = self._check_request(effect, params)
+        _check_references(owner=owner, consent=consent)
         for position, source in enumerate(sources, 1):
             try:
                 with opened(source) as (stream, size):
@@ -333,6 +336,12 @@ class Client:
         from tasks.app import create
 
         return Sender(create(self.settings), self._engine, self.settings)
+
+
+def _check_references(**references: str | None) -> None:
+    for name, value in references.items():
+        if value is not None and not (0 < len(value) <= MAX_REFERENCE and value.isprintable()):
+            raise InvalidReference(f"{name} is printable text of 1 to {MAX_REFERENCE} characters")
 
 
 def _id(job: Job | str | uuid.UUID) -> uuid.UUID:

@@ -2,6 +2,7 @@
 
 ClientError
 ├── InvalidSource     invalid_source    what was given is no file, bytes or seekable stream
+├── InvalidReference  invalid_reference an owner, consent or idempotency key that is too long, or no text
 ├── DeviceEffect      device_effect     the effect runs where the photo is and takes no uploads
 ├── UploadRefused     upload_refused    the job was cancelled while its input was being stored
 ├── JobFailed         (the job's own)   the result of a failed or cancelled job was asked for
@@ -21,6 +22,10 @@ class ClientError(MayflyError):
 
 class InvalidSource(ClientError):
     code = "invalid_source"
+
+
+class InvalidReference(ClientError):
+    code = "invalid_reference"
 
 
 class DeviceEffect(ClientError):

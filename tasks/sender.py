@@ -58,7 +58,7 @@ class Sender:
         try:
             name, queue, limit = route(job, self.settings)
         except UnknownEffect:
-            log.error("no task for the effect of job %s", job.id)
+            log.debug("no task for the effect of job %s", job.id)
             return False
         self.app.send_task(
             name,

@@ -79,7 +79,7 @@ def test_a_new_file_may_be_opened_by_several_at_once(tmp_path):
 
     barrier = threading.Barrier(4, timeout=30)
     with ThreadPoolExecutor(4) as pool:
-        for turn in range(20):
+        for turn in range(40):
             list(pool.map(work, [tmp_path / f"{turn}.db"] * 4, timeout=60))
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from db.states import State
 from db.tables import JOBS
 from mayfly import Client
-from tasks import broker, dead_letters, outbox, queues
+from tasks import broker, dead_letters, ingest, outbox, queues, runtime
 from tasks.errors import BrokerMissing, TopologyMismatch
 from tests.integration.stage import Stage, wait_for
 
@@ -156,6 +156,25 @@ def test_a_job_whose_message_was_lost_is_sent_again_when_its_queue_is_empty(topo
         channel.queue_purge(queues.MEDIA)
     outbox.resend(topology.runtime)
     assert broker.depths(topology.settings)[queues.MEDIA] == 1
+
+
+def test_an_effect_that_this_worker_lacks_is_left_to_another(
+    topology: Stage, photo: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = topology.submit("stills", photo)["job"]  # known to the command line alone
+    assert topology.sent(job)
+    monkeypatch.setattr(runtime, "_current", topology.runtime)
+    ingest.ingest(job)
+    assert (topology.job(job).state, topology.job(job).stage) == (State.QUEUED, "effect")
+    assert not topology.sent(job)
+    other = topology.queue("pass-through", photo)
+    with topology.engine.begin() as connection:
+        long_ago = sa.func.now() - sa.text("interval '2 minutes'")
+        connection.execute(sa.update(JOBS).where(JOBS.c.state == "queued").values(sent_at=long_ago))
+    bodies(topology, queues.MEDIA)
+    outbox.resend(topology.runtime)
+    assert any(other.encode() in body for body in bodies(topology, queues.MEDIA))
+    topology.client.cancel(job)
 
 
 def test_a_broker_that_is_away_costs_no_job(topology: Stage, photo: Path):

@@ -323,3 +323,14 @@ def test_one_client_in_several_threads(working, photo):
         thread.join(90)
     assert errors == []
     assert [job.state for job in found] == [State.DONE] * 4
+
+
+@pytest.mark.parametrize("name", ["owner", "consent", "idempotency_key"])
+@pytest.mark.parametrize("value", ["", "x" * 256, "a\0b", "a\nb"])
+def test_a_reference_that_does_not_fit_is_refused(embedded, photo, name, value):
+    client = Client(embedded)
+    with pytest.raises(MayflyError) as refused:
+        client.submit(photo, "pass-through", **{name: value})
+    assert refused.value.code == "invalid_reference"
+    assert not value.strip() or value not in str(refused.value)
+    assert client.jobs() == []
