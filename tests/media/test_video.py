@@ -1,6 +1,6 @@
-from __future__ import gc
-import annotations
+from __future__ import annotations
 
+import gc
 import itertools
 import os
 import subprocess
