@@ -104,6 +104,7 @@ def run(runtime: Runtime, job_id: uuid.UUID, stage: Stage, work: Callable[[Attem
     try:
         with _heartbeat(attempt):
             work(attempt)
+        log.info("job %s: %s done", job_id, stage)
     except ClaimLost:
         log.info("job %s: attempt %d is not wanted any more", job_id, claim.fence)
         sweeper.destroy_due(runtime.engine, runtime.store, job_id)

@@ -43,12 +43,16 @@ class Sender:
             a broker that is away is no error here.
         """
         sent = []
-        try:
-            for job in waiting:
+        for job in waiting:
+            try:
                 if self._publish(job):
                     sent.append(job.id)
-        except BROKER_ERRORS as error:
-            log.warning("the broker did not take a message (%s); the outbox will send it again", type(error).__name__)
+            except amqp.exceptions.ChannelError as error:
+                # This message had no queue, or its queue refused it; the next may go to another.
+                log.warning("job %s: the broker refused its message (%s)", job.id, type(error).__name__)
+            except BROKER_ERRORS as error:
+                log.warning("the broker is away (%s); the outbox sends what it did not take", type(error).__name__)
+                break
         if sent:
             jobs.mark_sent(self.engine, sent)
         return len(sent)
