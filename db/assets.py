@@ -56,13 +56,24 @@ def mark_stored(connection: sa.Connection, asset_id: uuid.UUID, *, size: int) ->
     )
 
 
-def make_due(connection: sa.Connection, job_id: uuid.UUID, *, but: uuid.UUID | None = None) -> None:
-    """End the purpose of all of a job's assets, or of all but one."""
+def make_due(connection: sa.Connection, job_id: uuid.UUID, *, but: uuid.UUID | None = None) -> list[AssetRow]:
+    """End the purpose of all of a job's assets, or of all but one, and return them."""
     now = clock.now()
     condition = [ASSETS.c.job_id == job_id, ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at > now]
     if but is not None:
         condition.append(ASSETS.c.id != but)
-    connection.execute(sa.update(ASSETS).where(*condition).values(due_at=now))
+    made_due = sa.update(ASSETS).where(*condition).values(due_at=now).returning(ASSETS)
+    return [AssetRow.read(row) for row in connection.execute(made_due)]
+
+
+def stored_input(connection: sa.Connection, job_id: uuid.UUID) -> AssetRow | None:
+    """What was uploaded for a job, while it exists."""
+    inputs = [retention.value for retention in Retention if retention.is_input]
+    query = sa.select(ASSETS).where(
+        ASSETS.c.job_id == job_id, ASSETS.c.retention.in_(inputs), ASSETS.c.state == AssetState.STORED.value
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else AssetRow.read(row)
 
 
 def of_job(engine: sa.Engine, job_id: uuid.UUID) -> list[AssetRow]:

@@ -14,16 +14,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import assets, clock, jobs
-from db.rows import JobRow
+from db.rows import AssetRow, JobRow
 from db.states import Stage, State, before
 from db.tables import ATTEMPTS, JOBS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A job that is ours while the lease lasts; `job.attempt` is the fence."""
+    """A job that is ours while the lease lasts; `job.attempt` is the fence, `input` None when it is gone."""
 
     job: JobRow
+    input: AssetRow | None
     lease: float
 
     @property
@@ -76,7 +77,7 @@ def take(
                 job_id=job_id, number=row.attempt, stage=stage.value, holder=holder, started_at=now
             )
         )
-        return Claim(job=JobRow.read(row), lease=lease)
+        return Claim(job=JobRow.read(row), input=assets.stored_input(connection, job_id), lease=lease)
 
 
 def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None, total: int | None = None) -> bool:
@@ -95,16 +96,18 @@ def advance(engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int) -> 
         return _release(connection, claim, State.QUEUED, outcome="done", **values)
 
 
-def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) -> bool:
-    """Complete a job: its result is stored, everything else of it is due. False when the claim is lost."""
-    now = clock.now()
+def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) -> list[AssetRow] | None:
+    """Complete a job: its result is stored, everything else of it is due.
+
+    Returns:
+        What is due. None when the claim is lost.
+    """
     with engine.begin() as connection:
-        done = {"finished_at": now, "units_done": sa.func.coalesce(JOBS.c.units_total, 1)}
+        done = {"finished_at": clock.now(), "units_done": sa.func.coalesce(JOBS.c.units_total, 1)}
         if not _release(connection, claim, State.DONE, outcome="done", **done):
-            return False
+            return None
         assets.mark_stored(connection, result_id, size=size)
-        assets.make_due(connection, claim.job.id, but=result_id)
-        return True
+        return assets.make_due(connection, claim.job.id, but=result_id)
 
 
 def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:

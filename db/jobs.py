@@ -31,6 +31,8 @@ def create(
     due_at: datetime.datetime,
     deadline_at: datetime.datetime,
     lease: float,
+    stage: Stage = Stage.INGEST,
+    units_total: int | None = None,
 ) -> tuple[JobRow, AssetRow | None]:
     """Insert a job and its input's row, in one transaction and before any byte of the input is stored.
 
@@ -47,7 +49,8 @@ def create(
                     effect=effect,
                     media=media,
                     state=State.UPLOADING.value,
-                    stage=Stage.INGEST.value,
+                    stage=stage.value,
+                    units_total=units_total,
                     created_at=clock.now(),
                     lease_until=clock.after(lease),
                     parameters=parameters,

@@ -18,9 +18,9 @@ from db import assets, clock, jobs, migrate
 from db import engine as engines
 from db.errors import NotReady, ResultGone, UnknownJob
 from db.rows import AssetRow, JobRow, ReceiptRow
-from db.states import AssetState, Retention, State
+from db.states import AssetState, Retention, Stage, State
 from effects import registry
-from effects.contract import Declaration, Locality, Parameters
+from effects.contract import Declaration, Locality, Media, Parameters
 from errors import MayflyError
 from mayfly.errors import DeviceEffect, InvalidReference, JobFailed, UploadRefused, WaitTimeout
 from mayfly.job import Job
@@ -37,7 +37,8 @@ from tasks.sender import Sender
 
 MAX_REFERENCE = 255  # characters; as the table has them
 UPLOADS = 4  # parallel uploads of submit_many
-POLL_FIRST_SECONDS = 0.01
+POLL_SHARE = 0.1  # of the time for which nothing has changed
+POLL_FIRST_SECONDS = 0.008
 POLL_LAST_SECONDS = 0.5
 
 
@@ -150,18 +151,19 @@ class Client:
         """
         end = None if timeout is None else time.monotonic() + timeout
         last: Job | None = None
-        pause = POLL_FIRST_SECONDS
+        changed = time.monotonic()
         while True:
             found = self.status(job)
             if found != last:
                 yield found
-                last, pause = found, POLL_FIRST_SECONDS
+                last, changed = found, time.monotonic()
             if found.state.final:
                 return
             if end is not None and time.monotonic() >= end:
                 raise WaitTimeout("the job is not finished yet; it goes on, ask again later")
-            time.sleep(pause)
-            pause = min(pause * 1.25, POLL_LAST_SECONDS)
+            # A job that has stood still for long is asked for less often.
+            quiet = time.monotonic() - changed
+            time.sleep(min(max(quiet * POLL_SHARE, POLL_FIRST_SECONDS), POLL_LAST_SECONDS))
 
     def wait(self, job: Job | str | uuid.UUID, *, timeout: float | None = None) -> Job:
         """Wait for a job's final state. Raises UnknownJob, WaitTimeout."""
@@ -267,6 +269,9 @@ class Client:
             self._engine,
             effect=declared.name,
             media=found.kind,
+            # A picture is probed by whoever decodes it; only a video is planned first.
+            stage=Stage.EFFECT if Media(found.kind) is Media.IMAGE else Stage.INGEST,
+            units_total=1 if Media(found.kind) is Media.IMAGE else None,
             suffix=found.suffix,
             parameters=validated.model_dump(mode="json"),
             owner=owner,

@@ -42,9 +42,21 @@ def destroy(engine: sa.Engine, store: Store, asset: AssetRow) -> None:
     assets.record_destruction(engine, asset, verified=ABSENT)
 
 
+def destroy_all(engine: sa.Engine, store: Store, found: list[AssetRow]) -> Sweep:
+    """Destroy these assets; one that the store does not give up now stays due, for the next sweep."""
+    failed = 0
+    for asset in found:
+        try:
+            destroy(engine, store, asset)
+        except StorageError as error:
+            failed += 1
+            log.warning("asset %s is due and could not be destroyed: %s", asset.id, error.code)
+    return Sweep(destroyed=len(found) - failed, failed=failed)
+
+
 def destroy_due(engine: sa.Engine, store: Store, job_id: uuid.UUID) -> Sweep:
     """Destroy what is due of one job, at once; what cannot be destroyed now is left to the next sweep."""
-    return _destroy_all(engine, store, assets.due(engine, limit=BATCH, job_id=job_id))
+    return destroy_all(engine, store, assets.due(engine, limit=BATCH, job_id=job_id))
 
 
 def sweep(engine: sa.Engine, store: Store) -> Sweep:
@@ -55,7 +67,7 @@ def sweep(engine: sa.Engine, store: Store) -> Sweep:
         for asset in found:
             if asset.retention.is_input:
                 _expire(engine, asset)
-        done = _destroy_all(engine, store, found)
+        done = destroy_all(engine, store, found)
         total = Sweep(total.destroyed + done.destroyed, total.failed + done.failed)
         # A failed asset stays due, so a full batch of failures would come back for ever.
         if len(found) < BATCH or done.failed:
@@ -70,14 +82,3 @@ def _expire(engine: sa.Engine, asset: AssetRow) -> None:
         error="expired",
         error_text="the job was not finished before its upload had to be deleted; submit it again",
     )
-
-
-def _destroy_all(engine: sa.Engine, store: Store, found: list[AssetRow]) -> Sweep:
-    failed = 0
-    for asset in found:
-        try:
-            destroy(engine, store, asset)
-        except StorageError as error:
-            failed += 1
-            log.warning("asset %s is due and could not be destroyed: %s", asset.id, error.code)
-    return Sweep(destroyed=len(found) - failed, failed=failed)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from db import assets, claims, clock, jobs
 from db.claims import Claim
 from db.rows import AssetRow
-from db.states import AssetState, Retention, Stage
+from db.states import Retention, Stage
 from purge import sweeper
 from tasks import holder, retry
 from tasks.errors import ClaimLost, InputGone, TimeOver
@@ -51,9 +51,8 @@ class Attempt:
 
     def input(self) -> AssetRow:
         """The row of the job's input. Raises InputGone."""
-        for asset in assets.of_job(self.runtime.engine, self.job.id):
-            if asset.retention.is_input and asset.state is AssetState.STORED:
-                return asset
+        if self.claim.input is not None:
+            return self.claim.input
         raise InputGone("the upload was deleted before the effect was done; submit it again")
 
     def reserve(self, retention: Retention, suffix: str) -> AssetRow:

@@ -100,8 +100,9 @@ def _store(attempt: Attempt, stream: BinaryIO, size: int, *, suffix: str) -> Non
     asset = attempt.reserve(Retention.RESULT, suffix)
     assert asset.key is not None
     rt.store.put(asset.key, stream, size)
-    if not claims.finish(rt.engine, attempt.claim, result_id=asset.id, size=size):
+    due = claims.finish(rt.engine, attempt.claim, result_id=asset.id, size=size)
+    if due is None:
         # Whoever ended the job may have destroyed this asset before its bytes came.
         rt.store.destroy(asset.key)
         raise ClaimLost("the job ended while its result was stored")
-    sweeper.destroy_due(rt.engine, rt.store, attempt.job.id)
+    sweeper.destroy_all(rt.engine, rt.store, due)

@@ -28,7 +28,7 @@ def columns(state):
 
 def operations(engine, job_id, asset_id):
     """Every function that writes to jobs, as the newest holder of the claim would call it."""
-    claim = Claim(job=jobs.get(engine, job_id), lease=60)
+    claim = Claim(job=jobs.get(engine, job_id), input=None, lease=60)
     take = {"stage": Stage.INGEST, "holder": "host:2:2.0:2", "lease": 60}
     return {
         "take": lambda: claims.take(engine, job_id, **take),

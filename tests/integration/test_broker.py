@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from db.states import State
 from db.tables import JOBS
 from mayfly import Client
-from tasks import broker, dead_letters, ingest, outbox, queues, runtime
+from tasks import broker, dead_letters, outbox, queues
 from tasks.errors import BrokerMissing, TopologyMismatch
 from tests.integration.stage import Stage, wait_for
+
+PHOTOS = "cpu.photo"  # the queue of `pass-through` and `stills` on a picture
 
 
 @pytest.fixture
@@ -77,12 +79,12 @@ def test_the_policy_is_on_every_queue_of_work(topology: Stage):
 def test_a_message_given_back_too_often_fails_its_job(topology: Stage, photo: Path):
     with Client(topology.settings) as client:
         job = client.submit(photo, "pass-through", owner="owner-dead-letter")
-    assert broker.depths(topology.settings)[queues.MEDIA] == 1
+    assert broker.depths(topology.settings)[PHOTOS] == 1
     for _ in range(queues.DELIVERY_LIMIT + 1):
 
         def given_back() -> bool:
             with broker.channel(topology.settings) as channel:
-                method, _, _ = channel.basic_get(queues.MEDIA)
+                method, _, _ = channel.basic_get(PHOTOS)
                 if method is not None:
                     channel.basic_reject(method.delivery_tag, requeue=True)
                 return method is not None
@@ -90,7 +92,7 @@ def test_a_message_given_back_too_often_fails_its_job(topology: Stage, photo: Pa
         assert dead_letters.bury(topology.runtime) == 0
         wait_for("the message", given_back, seconds=10)
     wait_for("a dead letter", lambda: broker.depths(topology.settings)[queues.DEAD_LETTERS] == 1, seconds=20)
-    assert broker.depths(topology.settings)[queues.MEDIA] == 0
+    assert broker.depths(topology.settings)[PHOTOS] == 0
     assert topology.job(job.id).state is State.QUEUED
 
     assert dead_letters.bury(topology.runtime) == 1
@@ -121,10 +123,10 @@ def bodies(stage: Stage, queue: str) -> list[bytes]:
 
 def test_a_producer_makes_the_queue_that_is_missing(topology: Stage, photo: Path):
     with broker.channel(topology.settings) as channel:
-        channel.queue_delete(queues.MEDIA)
+        channel.queue_delete(PHOTOS)
     job = topology.submit("pass-through", photo)["job"]
     assert topology.sent(job)
-    assert [job.encode() in body for body in bodies(topology, queues.MEDIA)] == [True]
+    assert [job.encode() in body for body in bodies(topology, PHOTOS)] == [True]
     broker.declare(topology.settings)  # it is as the one that was deleted
 
 
@@ -133,7 +135,7 @@ def test_a_message_that_reaches_no_queue_stays_in_the_table(topology: Stage, pho
         client.submit(photo, "pass-through")
         # The producer has declared the queue on this connection and does not do it again.
         with broker.channel(topology.settings) as channel:
-            channel.queue_delete(queues.MEDIA)
+            channel.queue_delete(PHOTOS)
         job = client.submit(photo, "pass-through")
         assert client.status(job).state is State.QUEUED
     assert not topology.sent(job.id)
@@ -141,7 +143,7 @@ def test_a_message_that_reaches_no_queue_stays_in_the_table(topology: Stage, pho
     broker.declare(topology.settings)
     outbox.resend(topology.runtime)
     assert topology.sent(job.id)
-    assert [job.id.encode() in body for body in bodies(topology, queues.MEDIA)] == [True]
+    assert [job.id.encode() in body for body in bodies(topology, PHOTOS)] == [True]
 
 
 def test_a_job_whose_message_was_lost_is_sent_again_when_its_queue_is_empty(topology: Stage, photo: Path):
@@ -151,29 +153,22 @@ def test_a_job_whose_message_was_lost_is_sent_again_when_its_queue_is_empty(topo
         old = sa.func.now() - sa.text("interval '2 minutes'")
         connection.execute(sa.update(JOBS).where(JOBS.c.id == uuid.UUID(job.id)).values(sent_at=old))
     outbox.resend(topology.runtime)
-    assert broker.depths(topology.settings)[queues.MEDIA] == 1, "it is in its queue and was not sent again"
+    assert broker.depths(topology.settings)[PHOTOS] == 1, "it is in its queue and was not sent again"
     with broker.channel(topology.settings) as channel:
-        channel.queue_purge(queues.MEDIA)
+        channel.queue_purge(PHOTOS)
     outbox.resend(topology.runtime)
-    assert broker.depths(topology.settings)[queues.MEDIA] == 1
+    assert broker.depths(topology.settings)[PHOTOS] == 1
 
 
-def test_an_effect_that_this_worker_lacks_is_left_to_another(
-    topology: Stage, photo: Path, monkeypatch: pytest.MonkeyPatch
-):
-    job = topology.submit("stills", photo)["job"]  # known to the command line alone
-    assert topology.sent(job)
-    monkeypatch.setattr(runtime, "_current", topology.runtime)
-    ingest.ingest(job)
-    assert (topology.job(job).state, topology.job(job).stage) == (State.QUEUED, "effect")
-    assert not topology.sent(job)
-    other = topology.queue("pass-through", photo)
-    with topology.engine.begin() as connection:
-        long_ago = sa.func.now() - sa.text("interval '2 minutes'")
-        connection.execute(sa.update(JOBS).where(JOBS.c.state == "queued").values(sent_at=long_ago))
-    bodies(topology, queues.MEDIA)
+def test_an_effect_that_the_outbox_lacks_is_left_to_another(topology: Stage, photo: Path):
+    away = f"amqp://nobody:nothing@127.0.0.1:{closed_port()}/none"
+    job = topology.submit("stills", photo, broker_url=away)["job"]  # known to the command line alone
+    other = topology.submit("pass-through", photo, broker_url=away)["job"]
+    bodies(topology, PHOTOS)
     outbox.resend(topology.runtime)
-    assert any(other.encode() in body for body in bodies(topology, queues.MEDIA))
+    assert topology.job(job).state is State.QUEUED
+    assert (topology.sent(job), topology.sent(other)) == (False, True)
+    assert [other.encode() in body for body in bodies(topology, PHOTOS)] == [True]
     topology.client.cancel(job)
 
 

@@ -64,10 +64,10 @@ def test_a_photo_and_a_video_come_back_and_their_inputs_are_gone(busy: Stage, ph
     assert found["video"]["nb_read_frames"] == "50"
     assert sound(Path(video["result"])) == sound(clip)
 
-    for job in (picture, video):
+    for job, stages in ((picture, ["effect"]), (video, ["ingest", "effect"])):
         assert_only_the_result_is_left(busy, job["job"])
         assert receipts(busy, job["job"]) == [Retention.INPUT]
-        assert [outcome for _, outcome, _ in busy.attempts(job["job"])] == ["done", "done"]
+        assert [(stage, outcome) for stage, outcome, _ in busy.attempts(job["job"])] == [(s, "done") for s in stages]
     assert busy.scratch_files() == []
 
 
@@ -109,18 +109,25 @@ def test_logs_tell_nothing_of_a_job_but_its_id(busy: Stage, worker: Process, pho
         assert not any(secret in command for secret in secrets)
 
 
+@pytest.mark.parametrize(("media", "passed"), [("photo", ["cpu.photo"]), ("clip", [queues.MEDIA, "cpu.video"])])
 def test_messages_hold_a_job_id_and_nothing_else_of_it(
-    idle: Stage, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    idle: Stage,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    media: str,
+    passed: list[str],
 ):
     broker.declare(idle.settings)
-    source = tmp_path / f"{FILE}.jpg"
-    source.write_bytes(photo.read_bytes())
+    original: Path = request.getfixturevalue(media)
+    source = tmp_path / f"{FILE}{original.suffix}"
+    source.write_bytes(original.read_bytes())
     job = idle.submit("sleep", source, "-p", f"seconds={SECONDS}", "--owner", OWNER, "--consent", CONSENT)
     assert (job["state"], job["code"]) == ("queued", 0)
     assert idle.sent(job["job"])
     monkeypatch.setattr(runtime, "_current", idle.runtime)
 
-    for queue in (queues.MEDIA, "cpu.photo"):
+    for queue in passed:
         with broker.channel(idle.settings) as channel:
             _, properties, body = channel.basic_get(queue, auto_ack=True)
         assert properties is not None and body is not None, f"no message in {queue}"
