@@ -54,8 +54,8 @@ accept_content = ["json"]
 # Three tries within a second, then the outbox takes over.
 task_publish_retry = True
 task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
-# Every argument is an id, and even those stay out of headers and logs: see tasks.sender, which sets argsrepr.
-task_send_sent_event = True
+# An event for every message sent would double what a producer publishes; what is queued is in the table.
+task_send_sent_event = False
 
 # --- Queues ------------------------------------------------------------------------------------------------------
 
@@ -99,8 +99,8 @@ task_store_errors_even_if_ignored = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 # Flower asks workers what they do; it is the only use of remote control.
 worker_enable_remote_control = True
-# Flower's figures.
-worker_send_task_events = True
+# Three messages more for every task; Flower turns them on by remote control while it watches.
+worker_send_task_events = False
 
 # --- Children ----------------------------------------------------------------------------------------------------
 

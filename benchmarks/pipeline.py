@@ -57,9 +57,8 @@ def main() -> dict[str, float]:
         bare.copy.delay(stored).get(timeout=60)
 
     def many_of_ours() -> None:
-        jobs = client.submit_many([content] * JOBS, "pass-through")
-        for job in jobs:
-            assert client.wait(job, timeout=120).state == "done"
+        for job in client.as_completed(client.submit_many([content] * JOBS, "pass-through"), timeout=120):
+            assert job.state == "done"
 
     def many_of_theirs() -> None:
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:

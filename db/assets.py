@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import sqlalchemy as sa
 
@@ -15,6 +16,36 @@ from db.states import AssetState, Retention, State
 from db.tables import ASSETS, JOBS, RECEIPTS
 
 FINAL = tuple(state.value for state in State if state.final)
+NO_ASSET = uuid.UUID(int=0)
+
+# Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
+_RESERVE = sa.insert(ASSETS)
+_MARK_STORED = sa.update(ASSETS).where(ASSETS.c.id == sa.bindparam("asset"), ASSETS.c.state == AssetState.PENDING.value)
+_MAKE_DUE = (
+    sa.update(ASSETS)
+    .where(
+        ASSETS.c.job_id == sa.bindparam("of_job"),
+        ASSETS.c.id != sa.bindparam("but"),
+        ASSETS.c.state != AssetState.DESTROYED.value,
+        ASSETS.c.due_at > sa.bindparam("now"),
+    )
+    .values(due_at=sa.bindparam("now"))
+    .returning(ASSETS)
+)
+_STORED_INPUT = sa.select(ASSETS).where(
+    ASSETS.c.job_id == sa.bindparam("of_job"),
+    ASSETS.c.retention.in_([retention.value for retention in Retention if retention.is_input]),
+    ASSETS.c.state == AssetState.STORED.value,
+)
+_MARK_DESTROYED = sa.update(ASSETS).where(
+    ASSETS.c.id == sa.bindparam("asset"), ASSETS.c.state != AssetState.DESTROYED.value
+)
+_RECEIPT = sa.insert(RECEIPTS)
+_FORGET = sa.update(JOBS).where(
+    JOBS.c.id == sa.bindparam("of_job"),
+    JOBS.c.state.in_(FINAL),
+    ~sa.exists().where(ASSETS.c.job_id == sa.bindparam("of_job"), ASSETS.c.state != AssetState.DESTROYED.value),
+)
 
 
 def reserve(
@@ -29,50 +60,36 @@ def reserve(
 ) -> AssetRow:
     """Insert the row of an asset whose bytes do not exist yet; its key holds the attempt that makes it."""
     asset_id = uuid.uuid4()
-    row = connection.execute(
-        sa.insert(ASSETS)
-        .values(
-            id=asset_id,
-            job_id=job_id,
-            retention=retention.value,
-            state=AssetState.PENDING.value,
-            key=f"{retention.value}/{job_id}/{attempt}/{asset_id}",
-            suffix=suffix,
-            created_at=clock.now(),
-            due_at=due_at,
-            deadline_at=deadline_at,
-        )
-        .returning(ASSETS)
-    ).one()
-    return AssetRow.read(row)
+    row = AssetRow(
+        id=asset_id,
+        job_id=job_id,
+        retention=retention,
+        state=AssetState.PENDING,
+        key=f"{retention.value}/{job_id}/{attempt}/{asset_id}",
+        size=None,
+        suffix=suffix,
+        created_at=clock.now(),
+        due_at=due_at,
+        deadline_at=deadline_at,
+    )
+    connection.execute(_RESERVE, asdict(row) | {"retention": retention.value, "state": AssetState.PENDING.value})
+    return row
 
 
 def mark_stored(connection: sa.Connection, asset_id: uuid.UUID, *, size: int) -> None:
     """Note that an asset's bytes are complete."""
-    connection.execute(
-        sa.update(ASSETS)
-        .where(ASSETS.c.id == asset_id, ASSETS.c.state == AssetState.PENDING.value)
-        .values(state=AssetState.STORED.value, size=size)
-    )
+    connection.execute(_MARK_STORED, {"asset": asset_id, "state": AssetState.STORED.value, "size": size})
 
 
 def make_due(connection: sa.Connection, job_id: uuid.UUID, *, but: uuid.UUID | None = None) -> list[AssetRow]:
     """End the purpose of all of a job's assets, or of all but one, and return them."""
-    now = clock.now()
-    condition = [ASSETS.c.job_id == job_id, ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at > now]
-    if but is not None:
-        condition.append(ASSETS.c.id != but)
-    made_due = sa.update(ASSETS).where(*condition).values(due_at=now).returning(ASSETS)
-    return [AssetRow.read(row) for row in connection.execute(made_due)]
+    values = {"of_job": job_id, "but": but or NO_ASSET, "now": clock.now()}
+    return [AssetRow.read(row) for row in connection.execute(_MAKE_DUE, values)]
 
 
 def stored_input(connection: sa.Connection, job_id: uuid.UUID) -> AssetRow | None:
     """What was uploaded for a job, while it exists."""
-    inputs = [retention.value for retention in Retention if retention.is_input]
-    query = sa.select(ASSETS).where(
-        ASSETS.c.job_id == job_id, ASSETS.c.retention.in_(inputs), ASSETS.c.state == AssetState.STORED.value
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_STORED_INPUT, {"of_job": job_id}).one_or_none()
     return None if row is None else AssetRow.read(row)
 
 
@@ -109,32 +126,24 @@ def overdue(engine: sa.Engine) -> dict[str, int]:
 
 def record_destruction(engine: sa.Engine, asset: AssetRow, *, verified: str) -> None:
     """Write the receipt and forget the key; with a finished job's last asset, its personal fields go as well."""
-    now = clock.now()
+    receipt = {
+        "id": uuid.uuid4(),
+        "asset_id": asset.id,
+        "job_id": asset.job_id,
+        "retention": asset.retention.value,
+        "due_at": asset.due_at,
+        "deadline_at": asset.deadline_at,
+        "destroyed_at": clock.now(),
+        "verified": verified,
+    }
+    personal = dict.fromkeys(("parameters", "owner", "consent", "idempotency_key"))
     with engine.begin() as connection:
         marked = connection.execute(
-            sa.update(ASSETS)
-            .where(ASSETS.c.id == asset.id, ASSETS.c.state != AssetState.DESTROYED.value)
-            .values(state=AssetState.DESTROYED.value, key=None)
+            _MARK_DESTROYED, {"asset": asset.id, "state": AssetState.DESTROYED.value, "key": None}
         )
         if marked.rowcount:
-            connection.execute(
-                sa.insert(RECEIPTS).values(
-                    id=uuid.uuid4(),
-                    asset_id=asset.id,
-                    job_id=asset.job_id,
-                    retention=asset.retention.value,
-                    due_at=asset.due_at,
-                    deadline_at=asset.deadline_at,
-                    destroyed_at=now,
-                    verified=verified,
-                )
-            )
-        left = sa.exists().where(ASSETS.c.job_id == asset.job_id, ASSETS.c.state != AssetState.DESTROYED.value)
-        connection.execute(
-            sa.update(JOBS)
-            .where(JOBS.c.id == asset.job_id, JOBS.c.state.in_(FINAL), ~left)
-            .values(parameters=None, owner=None, consent=None, idempotency_key=None)
-        )
+            connection.execute(_RECEIPT, receipt)
+        connection.execute(_FORGET, {"of_job": asset.job_id} | personal)
 
 
 def receipts(engine: sa.Engine, job_ids: Sequence[uuid.UUID]) -> list[ReceiptRow]:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import assets, clock, jobs
+from db import engine as engines
 from db.rows import AssetRow, JobRow
 from db.states import Stage, State, before
 from db.tables import ATTEMPTS, JOBS
@@ -33,6 +34,36 @@ class Claim:
         return self.job.attempt
 
 
+# Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
+_TAKE = (
+    sa.update(JOBS)
+    .where(
+        JOBS.c.id == sa.bindparam("of_job"),
+        JOBS.c.stage == sa.bindparam("at_stage"),
+        sa.or_(
+            JOBS.c.state == State.QUEUED.value,
+            sa.and_(
+                JOBS.c.state == State.RUNNING.value,
+                sa.or_(JOBS.c.lease_until < sa.bindparam("now"), JOBS.c.holder == sa.bindparam("dead_holder")),
+            ),
+        ),
+    )
+    .values(
+        state=State.RUNNING.value,
+        attempt=JOBS.c.attempt + 1,
+        tries=JOBS.c.tries + 1,
+    )
+    .returning(JOBS)
+)
+_OPEN_ATTEMPT = sa.insert(ATTEMPTS)
+_OURS = sa.update(JOBS).where(
+    JOBS.c.id == sa.bindparam("of_job"),
+    JOBS.c.attempt == sa.bindparam("fence"),
+    JOBS.c.state == State.RUNNING.value,
+)
+_FINISH = _OURS.values(units_done=sa.func.coalesce(JOBS.c.units_total, 1))
+
+
 def take(
     engine: sa.Engine,
     job_id: uuid.UUID,
@@ -48,35 +79,22 @@ def take(
         None when the job is not at this stage, is finished, or belongs to somebody who lives.
     """
     now = clock.now()
-    free = sa.or_(
-        JOBS.c.state == State.QUEUED.value,
-        sa.and_(
-            JOBS.c.state == State.RUNNING.value,
-            sa.or_(JOBS.c.lease_until < now, JOBS.c.holder == (dead_holder or "")),
-        ),
-    )
+    values = {
+        "of_job": job_id,
+        "at_stage": stage.value,
+        "now": now,
+        "dead_holder": dead_holder or "",
+        "holder": holder,
+        "lease_until": now + datetime.timedelta(seconds=lease),
+    }
     with engine.begin() as connection:
-        row = connection.execute(
-            sa.update(JOBS)
-            .where(JOBS.c.id == job_id, JOBS.c.stage == stage.value, free)
-            .values(
-                state=State.RUNNING.value,
-                attempt=JOBS.c.attempt + 1,
-                tries=JOBS.c.tries + 1,
-                holder=holder,
-                lease_until=now + datetime.timedelta(seconds=lease),
-            )
-            .returning(JOBS)
-        ).one_or_none()
+        row = connection.execute(_TAKE, values).one_or_none()
         if row is None:
             return None
         if row.tries > 1:
             jobs.end_attempts(connection, job_id, outcome="lost")
-        connection.execute(
-            sa.insert(ATTEMPTS).values(
-                job_id=job_id, number=row.attempt, stage=stage.value, holder=holder, started_at=now
-            )
-        )
+        opened = {"job_id": job_id, "number": row.attempt, "stage": stage.value, "holder": holder, "started_at": now}
+        connection.execute(_OPEN_ATTEMPT, opened)
         return Claim(job=JobRow.read(row), input=assets.stored_input(connection, job_id), lease=lease)
 
 
@@ -85,15 +103,17 @@ def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None, total: i
     values: dict[str, Any] = {"lease_until": clock.after(claim.lease)}
     if done is not None:
         values |= {"units_done": done, "units_total": total}
-    with engine.begin() as connection:
-        return bool(connection.execute(_ours(claim).values(**values)).rowcount)
+    with engines.writing(engine) as connection:
+        return bool(connection.execute(_OURS, _ours(claim) | values).rowcount)
 
 
 def advance(engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int) -> JobRow | None:
     """Queue the next stage. None when the claim is lost."""
     values = {"stage": to.value, "tries": 0, "sent_at": None, "units_total": units_total}
     with engine.begin() as connection:
-        return _release(connection, claim, State.QUEUED, outcome="done", **values)
+        if not _release(connection, claim, State.QUEUED, outcome="done", **values):
+            return None
+        return jobs.read(connection, claim.job.id)
 
 
 def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) -> list[AssetRow] | None:
@@ -103,8 +123,7 @@ def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) 
         What is due. None when the claim is lost.
     """
     with engine.begin() as connection:
-        done = {"finished_at": clock.now(), "units_done": sa.func.coalesce(JOBS.c.units_total, 1)}
-        if not _release(connection, claim, State.DONE, outcome="done", **done):
+        if not _release(connection, claim, State.DONE, outcome="done", finished_at=clock.now()):
             return None
         assets.mark_stored(connection, result_id, size=size)
         return assets.make_due(connection, claim.job.id, but=result_id)
@@ -113,7 +132,7 @@ def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) 
 def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:
     """Put a job aside until `retry_at`. False when the claim is lost."""
     with engine.begin() as connection:
-        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at) is not None
+        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at)
 
 
 def fail(engine: sa.Engine, claim: Claim, *, error: str, error_text: str) -> bool:
@@ -126,18 +145,15 @@ def fail(engine: sa.Engine, claim: Claim, *, error: str, error_text: str) -> boo
         return True
 
 
-def _ours(claim: Claim) -> sa.Update:
-    return sa.update(JOBS).where(
-        JOBS.c.id == claim.job.id, JOBS.c.attempt == claim.fence, JOBS.c.state == State.RUNNING.value
-    )
+def _ours(claim: Claim) -> dict[str, Any]:
+    return {"of_job": claim.job.id, "fence": claim.fence}
 
 
-def _release(connection: sa.Connection, claim: Claim, to: State, *, outcome: str, **values: Any) -> JobRow | None:
-    """Give up the claim with the job's next state, and close its attempt. None when the claim is lost."""
+def _release(connection: sa.Connection, claim: Claim, to: State, *, outcome: str, **values: Any) -> bool:
+    """Give up the claim with the job's next state, and close its attempt. False when the claim is lost."""
     assert State.RUNNING in before(to)
-    release = _ours(claim).values(state=to.value, lease_until=None, holder=None, **values).returning(JOBS)
-    row = connection.execute(release).one_or_none()
-    if row is None:
-        return None
+    released = _ours(claim) | {"state": to.value, "lease_until": None, "holder": None} | values
+    if not connection.execute(_FINISH if to is State.DONE else _OURS, released).rowcount:
+        return False
     jobs.end_attempts(connection, claim.job.id, outcome=outcome)
-    return JobRow.read(row)
+    return True

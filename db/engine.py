@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from pathlib import Path
@@ -33,6 +34,13 @@ def reading(engine: sa.Engine) -> sa.Connection:
     """A connection for single queries, which waits for no writer and pays for no transaction."""
     if engine.dialect.name == "sqlite":
         return engine.execution_options(reads_only=True).connect()
+    return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+
+def writing(engine: sa.Engine) -> contextlib.AbstractContextManager[sa.Connection]:
+    """A connection for a single statement that writes; a server needs no transaction around it."""
+    if engine.dialect.name == "sqlite":
+        return engine.begin()
     return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
 

@@ -16,6 +16,23 @@ from db.rows import AssetRow, JobRow
 from db.states import Retention, Stage, State, before
 from db.tables import ATTEMPTS, JOBS
 
+# Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
+_CREATE = sa.insert(JOBS).returning(JOBS)
+_GET = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("of_job"))
+_FINISHED = (
+    sa.select(JOBS)
+    .where(
+        JOBS.c.id.in_(sa.bindparam("of_jobs", expanding=True)),
+        JOBS.c.state.in_([state.value for state in State if state.final]),
+    )
+    .order_by(JOBS.c.finished_at)
+)
+_UPLOADING = sa.update(JOBS).where(JOBS.c.id == sa.bindparam("of_job"), JOBS.c.state == State.UPLOADING.value)
+_MARK_SENT = sa.update(JOBS).where(
+    JOBS.c.id.in_(sa.bindparam("of_jobs", expanding=True)), JOBS.c.state == State.QUEUED.value
+)
+_OPEN_ATTEMPTS = sa.update(ATTEMPTS).where(ATTEMPTS.c.job_id == sa.bindparam("of_job"), ATTEMPTS.c.ended_at.is_(None))
+
 
 def create(
     engine: sa.Engine,
@@ -40,26 +57,23 @@ def create(
         The job and its input; the job that already carries this idempotency key, and None.
     """
     job_id = uuid.uuid4()
+    values = {
+        "id": job_id,
+        "effect": effect,
+        "media": media,
+        "state": State.UPLOADING.value,
+        "stage": stage.value,
+        "units_total": units_total,
+        "created_at": clock.now(),
+        "lease_until": clock.after(lease),
+        "parameters": parameters,
+        "owner": owner,
+        "consent": consent,
+        "idempotency_key": idempotency_key,
+    }
     try:
         with engine.begin() as connection:
-            row = connection.execute(
-                sa.insert(JOBS)
-                .values(
-                    id=job_id,
-                    effect=effect,
-                    media=media,
-                    state=State.UPLOADING.value,
-                    stage=stage.value,
-                    units_total=units_total,
-                    created_at=clock.now(),
-                    lease_until=clock.after(lease),
-                    parameters=parameters,
-                    owner=owner,
-                    consent=consent,
-                    idempotency_key=idempotency_key,
-                )
-                .returning(JOBS)
-            ).one()
+            row = connection.execute(_CREATE, values).one()
             asset = assets.reserve(
                 connection,
                 job_id,
@@ -78,24 +92,15 @@ def create(
 
 def extend_upload(engine: sa.Engine, job_id: uuid.UUID, *, lease: float) -> bool:
     """Say that the producer lives. False when the job is no longer uploading."""
-    with engine.begin() as connection:
-        changed = connection.execute(
-            sa.update(JOBS)
-            .where(JOBS.c.id == job_id, JOBS.c.state == State.UPLOADING.value)
-            .values(lease_until=clock.after(lease))
-        )
-        return bool(changed.rowcount)
+    with engines.writing(engine) as connection:
+        return bool(connection.execute(_UPLOADING, {"of_job": job_id, "lease_until": clock.after(lease)}).rowcount)
 
 
 def mark_uploaded(engine: sa.Engine, job_id: uuid.UUID, asset_id: uuid.UUID, *, size: int) -> JobRow | None:
     """Queue a job whose input is complete. None when it was cancelled or given up meanwhile."""
     with engine.begin() as connection:
-        row = connection.execute(
-            sa.update(JOBS)
-            .where(JOBS.c.id == job_id, JOBS.c.state == State.UPLOADING.value)
-            .values(state=State.QUEUED.value, lease_until=None)
-            .returning(JOBS)
-        ).one_or_none()
+        queued = {"of_job": job_id, "state": State.QUEUED.value, "lease_until": None}
+        row = connection.execute(_UPLOADING.returning(JOBS), queued).one_or_none()
         if row is None:
             return None
         assets.mark_stored(connection, asset_id, size=size)
@@ -104,21 +109,28 @@ def mark_uploaded(engine: sa.Engine, job_id: uuid.UUID, asset_id: uuid.UUID, *, 
 
 def mark_sent(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> None:
     """Note that the broker has confirmed the messages of these jobs."""
-    with engine.begin() as connection:
-        connection.execute(
-            sa.update(JOBS)
-            .where(JOBS.c.id.in_(job_ids), JOBS.c.state == State.QUEUED.value)
-            .values(sent_at=clock.now())
-        )
+    with engines.writing(engine) as connection:
+        connection.execute(_MARK_SENT, {"of_jobs": list(job_ids), "sent_at": clock.now()})
 
 
 def get(engine: sa.Engine, job_id: uuid.UUID) -> JobRow:
     """One job. Raises UnknownJob."""
     with engines.reading(engine) as connection:
-        row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).one_or_none()
+        return read(connection, job_id)
+
+
+def read(connection: sa.Connection, job_id: uuid.UUID) -> JobRow:
+    """One job, as this transaction sees it. Raises UnknownJob."""
+    row = connection.execute(_GET, {"of_job": job_id}).one_or_none()
     if row is None:
         raise UnknownJob("no job has this id; it may have been submitted to another Mayfly")
     return JobRow.read(row)
+
+
+def finished(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> list[JobRow]:
+    """Those of these jobs that are in a final state, by the time at which they came to it."""
+    with engines.reading(engine) as connection:
+        return [JobRow.read(row) for row in connection.execute(_FINISHED, {"of_jobs": list(job_ids)})]
 
 
 def recent(engine: sa.Engine, *, limit: int) -> list[JobRow]:
@@ -172,11 +184,7 @@ def fitting(text: str | None) -> str | None:
 
 def end_attempts(connection: sa.Connection, job_id: uuid.UUID, *, outcome: str) -> None:
     """Close the attempts of a job that are still open."""
-    connection.execute(
-        sa.update(ATTEMPTS)
-        .where(ATTEMPTS.c.job_id == job_id, ATTEMPTS.c.ended_at.is_(None))
-        .values(ended_at=clock.now(), outcome=outcome)
-    )
+    connection.execute(_OPEN_ATTEMPTS, {"of_job": job_id, "ended_at": clock.now(), "outcome": outcome})
 
 
 # What the outbox asks. Each query names one way in which a job can stand still.

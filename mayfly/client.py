@@ -7,7 +7,7 @@ import functools
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -37,6 +37,7 @@ from tasks.sender import Sender
 
 MAX_REFERENCE = 255  # characters; as the table has them
 UPLOADS = 4  # parallel uploads of submit_many
+SEND_COUNT, SEND_SECONDS = 8, 0.2  # submit_many notes so many messages as sent at once, if they come so fast
 POLL_SHARE = 0.1  # of the time for which nothing has changed
 POLL_FIRST_SECONDS = 0.008
 POLL_LAST_SECONDS = 0.5
@@ -91,16 +92,9 @@ class Client:
         Raises:
             MayflyError: nothing is stored or queued; `code` and text say why.
         """
-        declared, validated = self._check_request(effect, params)
-        _check_references(owner=owner, consent=consent, idempotency_key=idempotency_key)
-        with opened(source) as (stream, size):
-            found = self._check_upload(declared, stream, size)
-            job, fresh = self._upload(
-                declared, validated, found, stream, size, owner=owner, consent=consent, key=idempotency_key
-            )
-        if fresh and not self.settings.embedded:
-            # Embedded, the message would die with this process; the running worker reads the table.
-            self._sender.send([job])
+        job, fresh = self._queue(source, effect, params, owner=owner, consent=consent, idempotency_key=idempotency_key)
+        if fresh:
+            self._send([job])
         return Job.of(job)
 
     def submit_many(
@@ -130,9 +124,19 @@ class Client:
             except MayflyError as error:
                 error.args = (f"{position} of {len(sources)}: {error}",)
                 raise
-        submit = functools.partial(self.submit, effect=effect, params=params, owner=owner, consent=consent)
+        queue = functools.partial(self._queue, effect=effect, params=params, owner=owner, consent=consent)
+        queued: list[JobRow] = []
+        sent, last = 0, time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(UPLOADS) as pool:
-            return list(pool.map(submit, sources))
+            try:
+                for job, _ in pool.map(queue, sources):
+                    queued.append(job)
+                    if len(queued) - sent >= SEND_COUNT or time.monotonic() - last >= SEND_SECONDS:
+                        self._send(queued[sent:])
+                        sent, last = len(queued), time.monotonic()
+            finally:
+                self._send(queued[sent:])
+        return [Job.of(job) for job in queued]
 
     def status(self, job: Job | str | uuid.UUID) -> Job:
         """A job as it is now. Raises UnknownJob."""
@@ -169,6 +173,28 @@ class Client:
         """Wait for a job's final state. Raises UnknownJob, WaitTimeout."""
         *_, last = self.watch(job, timeout=timeout)
         return last
+
+    def as_completed(
+        self, submitted: Iterable[Job | str | uuid.UUID], *, timeout: float | None = None
+    ) -> Iterator[Job]:
+        """Several jobs in their final states, in the order in which they come to them; one query asks for all.
+
+        Raises:
+            UnknownJob: one of them does not exist.
+            WaitTimeout: some were not finished in `timeout` seconds; they go on.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        pending = {_id(job) for job in submitted}
+        for job_id in pending:
+            jobs.get(self._engine, job_id)
+        while pending:
+            for row in jobs.finished(self._engine, pending):
+                pending.discard(row.id)
+                yield Job.of(row)
+            if end is not None and pending and time.monotonic() >= end:
+                raise WaitTimeout("some jobs are not finished yet; they go on, ask again later")
+            # Of many, one ends soon; asking for each at once would keep the database from the workers.
+            time.sleep(min(POLL_FIRST_SECONDS * len(pending), POLL_LAST_SECONDS / 5))
 
     def result(self, job: Job | str | uuid.UUID, target: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a job's result to a file, which appears whole or not at all, or to a binary stream.
@@ -232,6 +258,30 @@ class Client:
     def overdue(self) -> dict[str, int]:
         """How many assets of each retention class outlived what was promised."""
         return assets.overdue(self._engine)
+
+    def _queue(
+        self,
+        source: Source,
+        effect: str,
+        params: Mapping[str, Any] | None,
+        *,
+        owner: str | None = None,
+        consent: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> tuple[JobRow, bool]:
+        """Check and store one input. Returns the job, and False when its idempotency key was known."""
+        declared, validated = self._check_request(effect, params)
+        _check_references(owner=owner, consent=consent, idempotency_key=idempotency_key)
+        with opened(source) as (stream, size):
+            found = self._check_upload(declared, stream, size)
+            return self._upload(
+                declared, validated, found, stream, size, owner=owner, consent=consent, key=idempotency_key
+            )
+
+    def _send(self, queued: Sequence[JobRow]) -> None:
+        # Embedded, the message would die with this process; the running worker reads the table.
+        if queued and not self.settings.embedded:
+            self._sender.send(queued)
 
     def _check_request(self, effect: str, params: Mapping[str, Any] | None) -> tuple[Declaration, Parameters]:
         declared = registry.declaration(effect)

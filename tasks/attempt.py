@@ -16,6 +16,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from db import assets, claims, clock, jobs
+from db import engine as engines
 from db.claims import Claim
 from db.rows import AssetRow
 from db.states import Retention, Stage
@@ -58,7 +59,7 @@ class Attempt:
     def reserve(self, retention: Retention, suffix: str) -> AssetRow:
         """The row of an asset that this attempt is about to store."""
         term = self.runtime.policy.term(retention, clock.now())
-        with self.runtime.engine.begin() as connection:
+        with engines.writing(self.runtime.engine) as connection:
             return assets.reserve(
                 connection,
                 self.job.id,

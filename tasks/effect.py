@@ -15,7 +15,6 @@ from db.states import Retention, Stage
 from effects import registry
 from effects.contract import Media, Parameters
 from media import probe
-from purge import sweeper
 from tasks import attempt, runtime
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost
@@ -105,4 +104,4 @@ def _store(attempt: Attempt, stream: BinaryIO, size: int, *, suffix: str) -> Non
         # Whoever ended the job may have destroyed this asset before its bytes came.
         rt.store.destroy(asset.key)
         raise ClaimLost("the job ended while its result was stored")
-    sweeper.destroy_all(rt.engine, rt.store, due)
+    rt.destroyer.destroy(due)

@@ -16,6 +16,7 @@ from effects import registry
 from media import storage
 from media.limits import Limits
 from media.storage import Store
+from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings
 from tasks import limits
@@ -52,9 +53,14 @@ class Runtime:
     store: Store
     policy: Policy
     limits: Limits
+    destroyer: Destroyer
     sender: Sender
     runners: Runners
     scratch: Path
+
+    def close(self) -> None:
+        """Finish what goes on beside the tasks."""
+        self.destroyer.close()
 
 
 _current: Runtime | None = None
@@ -73,6 +79,7 @@ def start(settings: Settings, app: celery.Celery, *, scratch: Path, device: str 
         store=store,
         policy=Policy.of(settings),
         limits=limits.of(settings),
+        destroyer=Destroyer(engine, store),
         sender=Sender(app, engine, settings),
         runners=Runners(device),
         scratch=scratch,

@@ -111,6 +111,7 @@ class Embedded:
         for thread in self._threads:
             thread.join(timeout=10)
         celery.worker.state.should_terminate = None
+        self._runtime.close()
         self._scratch.give_back()
         self._lock.release()
 

@@ -78,6 +78,12 @@ def boot_child(**_: object) -> None:
         warm(opened, served, threads=int(os.environ[THREADS]))
 
 
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def close_child(**_: object) -> None:
+    """Let a child that ends or is replaced finish what goes on beside its tasks."""
+    runtime.current().close()
+
+
 def stop_with_parent() -> None:
     """Ask Linux for SIGTERM when the supervisor dies, so that no service outlives it unseen."""
     if sys.platform == "linux":

@@ -143,6 +143,33 @@ def test_all_are_checked_before_the_first_is_stored(client, photo):
     assert stored(client) == (0, 0, 0)
 
 
+def test_what_was_uploaded_before_another_upload_failed_is_sent(client, photo, monkeypatch):
+    put, uploads, sent = client._store.put, [], []
+
+    def put_or_fail(key, *args):
+        uploads.append(key)
+        if len(uploads) == 3:
+            raise StorageUnavailable("the object store does not answer")
+        put(key, *args)
+
+    monkeypatch.setattr("mayfly.client.UPLOADS", 1)
+    monkeypatch.setattr(client._store, "put", put_or_fail)
+    monkeypatch.setattr(client, "_send", lambda rows: sent.extend(str(row.id) for row in rows))
+    with pytest.raises(StorageUnavailable):
+        client.submit_many([photo] * 3, "pass-through")
+    assert sorted(sent) == sorted(job.id for job in client.jobs() if job.state is State.QUEUED)
+    assert len(sent) == 2
+
+
+def test_many_messages_are_noted_together(client, photo, monkeypatch):
+    sent = []
+    monkeypatch.setattr("mayfly.client.SEND_SECONDS", 60)
+    monkeypatch.setattr(client, "_send", lambda rows: sent.append([str(row.id) for row in rows]))
+    jobs = client.submit_many([photo.read_bytes()] * 19, "pass-through")
+    assert [len(rows) for rows in sent] == [8, 8, 3]
+    assert [row for rows in sent for row in rows] == [job.id for job in jobs]
+
+
 def test_a_submit_stores_the_upload_and_no_name(client, photo):
     job = client.submit(photo, "sleep", {"seconds": "0.5"}, owner="o-1", consent="c-1")
     assert (job.state, job.effect, job.media, job.units_done, job.progress) == (State.QUEUED, "sleep", "image", 0, 0.0)
@@ -267,6 +294,28 @@ def test_many_come_back_in_their_order(working):
         working.result(job, stream)
         with Image.open(stream) as result:
             assert result.size == (side, side)
+
+
+def test_jobs_come_as_they_complete(working, photo):
+    slow = working.submit(photo, "sleep", {"seconds": 3})
+    quick = working.submit_many([photo] * 2, "pass-through")
+    working.cancel(slow)
+    found = list(working.as_completed([slow, *quick, quick[0]], timeout=60))
+    assert found[0].id == slow.id
+    assert {job.id: job.state for job in found} == {slow.id: State.CANCELLED} | {job.id: State.DONE for job in quick}
+    assert len(found) == 3
+
+
+def test_completion_has_an_end(client, photo):
+    done, waiting = client.submit_many([photo] * 2, "pass-through")
+    client.cancel(done)
+    completed = client.as_completed([done, waiting], timeout=0.1)
+    assert next(completed).id == done.id
+    with pytest.raises(WaitTimeout):
+        next(completed)
+    with pytest.raises(UnknownJob):
+        next(client.as_completed([uuid.uuid4()]))
+    assert list(client.as_completed([])) == []
 
 
 def test_a_damaged_upload_fails_at_once_with_its_reason(working, photo):

@@ -10,6 +10,7 @@ from db import clock, jobs
 from db.states import Retention
 from db.tables import JOBS
 from media.storage_folder import FolderStore
+from purge.destroyer import Destroyer
 from purge.policy import Policy
 from tasks import limits
 from tasks.runtime import Runners, Runtime
@@ -37,16 +38,19 @@ def rt(engine, embedded, tmp_path):
     store = FolderStore(tmp_path / "objects")
     store.prepare()
     settings = embedded.model_copy(update={"lease": 30.0, "retry_delay": 7.0})
-    return Runtime(
+    opened = Runtime(
         settings=settings,
         engine=engine,
         store=store,
         policy=Policy.of(settings),
         limits=limits.of(settings),
+        destroyer=Destroyer(engine, store),
         sender=Sender(engine),
         runners=Runners("cpu"),
         scratch=tmp_path / "scratch",
     )
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""A store that can fail, and uploads that are due."""
+
+import datetime
+import io
+
+import pytest
+
+from db import clock, jobs
+from db.states import Retention
+from media.errors import StorageUnavailable
+from media.storage_folder import FolderStore
+
+
+class Store(FolderStore):
+    """A folder that can be told to fail, or to lie about what it deletes."""
+
+    broken = False
+    lies = False
+
+    def destroy(self, key, **options):
+        if self.broken:
+            raise StorageUnavailable("the object store does not answer")
+        if not self.lies:
+            super().destroy(key, **options)
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path / "objects")
+    opened.prepare()
+    return opened
+
+
+@pytest.fixture
+def uploaded(engine, store):
+    """Make a queued job whose input is stored and due in `seconds`; returns the job's id and the asset."""
+
+    def make(seconds, *, upload=True, **changes):
+        values = {
+            "effect": "anime",
+            "media": "image",
+            "suffix": ".jpg",
+            "parameters": {},
+            "owner": "owner-1",
+            "consent": None,
+            "idempotency_key": None,
+            "retention": Retention.INPUT,
+            "due_at": clock.after(seconds),
+            "deadline_at": clock.now() + datetime.timedelta(hours=24),
+            "lease": 60,
+        }
+        job, asset = jobs.create(engine, **values | changes)
+        store.put(asset.key, io.BytesIO(b"content"), 7)
+        if upload:
+            assert jobs.mark_uploaded(engine, job.id, asset.id, size=7)
+        return job.id, asset
+
+    return make
