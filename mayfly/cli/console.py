@@ -58,6 +58,10 @@ def errors_shown() -> Iterator[None]:
         fail(error.code, str(error), status_of(error))
     except sqlalchemy.exc.OperationalError:
         fail("database_unreachable", "the database does not answer; check MAYFLY_DATABASE_URL", Exit.UNREACHABLE)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail("output_not_writable", f"{error.filename} cannot be written: {error.strerror}", Exit.USAGE)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

@@ -97,6 +97,13 @@ def test_wrong_usage_or_input_is_exit_code_2(quick, photo, arguments, error):
     assert "Traceback" not in err
 
 
+def test_a_folder_that_cannot_be_written_is_exit_code_2(quick, photo, embedded):
+    code, lines, err = quick("submit", "pass-through", photo, "--out", photo)
+    assert (code, lines) == (2, [])
+    assert "output_not_writable" in err
+    assert Client(embedded).jobs() == []
+
+
 def test_refused_input_is_exit_code_2_and_one_line_for_each_file(run, tmp_path):
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("hello")
