@@ -2,6 +2,7 @@
 
 ClientError
 ├── InvalidSource     invalid_source    what was given is no file, bytes or seekable stream
+├── InvalidTarget     invalid_target    the result cannot be written there, or not in that format
 ├── InvalidReference  invalid_reference an owner, consent or idempotency key that is too long, or no text
 ├── DeviceEffect      device_effect     the effect runs where the photo is and takes no uploads
 ├── UploadRefused     upload_refused    the job was cancelled while its input was being stored
@@ -22,6 +23,10 @@ class ClientError(MayflyError):
 
 class InvalidSource(ClientError):
     code = "invalid_source"
+
+
+class InvalidTarget(ClientError):
+    code = "invalid_target"
 
 
 class InvalidReference(ClientError):

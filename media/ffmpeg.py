@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ffmpeg
 
-from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge
+from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
 from media.process import Finished, Resources
 
@@ -29,9 +29,12 @@ _DECODERS = (
     "h264,hevc,vp8,vp9,libdav1d,av1,mpeg4,mpeg2video,mpeg1video,h263,mjpeg,prores,dnxhd,png,"
     "aac,aac_latm,mp3,mp3float,mp2,mp2float,ac3,eac3,alac,flac,opus,vorbis,dca,truehd,"
     "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_u8,"
-    "pcm_s8,pcm_alaw,pcm_mulaw,adpcm_ima_qt"
+    "pcm_s8,pcm_alaw,pcm_mulaw,adpcm_ima_qt,"
+    "subrip,srt,webvtt,mov_text,text,ass,ssa,pgssub,dvdsub,dvbsub,cc_dec"
 )
 _MAX_STREAMS = 16
+# QuickTime numbers some languages by their bibliographic codes; ffmpeg's muxer knows no others.
+_QUICKTIME_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 _PROBE_ENTRIES = (
     "format=format_name,duration,start_time"
     ":stream=index,codec_type,codec_name,width,height,pix_fmt,bits_per_raw_sample,sample_aspect_ratio,field_order,"
@@ -81,19 +84,21 @@ def encode(
     preset: str,
     crf: int,
     muxer: str,
+    subtitles: Mapping[int, str],
     even: bool,
     shift: int,
 ) -> list[str]:
-    """The command that reads frames as `media.matroska` writes them and adds the sound of the source.
+    """The command that reads frames as `media.matroska` writes them and adds sound and subtitles of the source.
 
     Args:
-        source: where the sound is copied from, packet by packet.
+        source: where the sound is copied from, packet by packet, and the subtitles.
         target: the file to write; an existing one is replaced.
         info: of the source.
         limits: for reading the source.
         preset: of x264.
         crf: constant rate factor of x264.
         muxer: ffmpeg's name of the container.
+        subtitles: the index in the source of each track to keep, and ffmpeg's name of its encoder, or "copy".
         even: whether width and height are; 4:2:0 needs it, and an odd size is kept by 4:4:4.
         shift: ticks of the source's time base to add to each timestamp.
     """
@@ -101,9 +106,9 @@ def encode(
         "pipe:0", nostdin=None, copyts=None, format="matroska", probesize=32, analyzeduration=0, fpsprobesize=0
     )
     streams = [frames["v:0"]]
-    if info.audio:
-        sound = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
-        streams += [sound[str(stream.index)] for stream in info.audio]
+    if info.audio or subtitles:
+        others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
+        streams += [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
     chain = [
         f"scale=flags=bicubic:out_color_matrix={info.matrix}:out_range={info.colour.range or 'tv'}",
         f"format={'yuv420p' if even else 'yuv444p'}",
@@ -129,7 +134,12 @@ def encode(
         "fflags": "+bitexact",
         "max_muxing_queue_size": 4096,
     }
-    options |= {f"metadata:s:a:{n}": f"language={stream.language}" for n, stream in enumerate(info.audio)}
+    languages = {stream.index: stream.language for stream in (*info.audio, *info.subtitles)}
+    if muxer == "mov":
+        languages = {index: _QUICKTIME_LANGUAGES.get(name, name) for index, name in languages.items()}
+    options |= {f"metadata:s:a:{n}": f"language={languages[stream.index]}" for n, stream in enumerate(info.audio)}
+    options |= {f"metadata:s:s:{n}": f"language={languages[index]}" for n, index in enumerate(subtitles)}
+    options |= {f"c:s:{n}": encoder for n, encoder in enumerate(subtitles.values())}
     if muxer != "matroska":
         options |= {"video_track_timescale": info.time_base.denominator, "movflags": "+faststart"}
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
@@ -153,6 +163,8 @@ def failure(code: int, last_lines: Sequence[str]) -> MediaError:
         return MediaToolError("the media tools were ended from outside: try again")
     if code in (-signal.SIGXCPU, 128 + signal.SIGXCPU):
         return MediaTimeout()
+    if "not on whitelist" in text:
+        return UnsupportedMedia("a track is coded in a way that is not taken: send H.264 and AAC in MP4")
     if "exceeds specified max pixel count" in text or re.search("[Pp]icture size .* is invalid", text):
         return TooLarge("the frames are too large: send a smaller video")
     if "Cannot allocate memory" in text:

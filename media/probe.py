@@ -45,6 +45,15 @@ class AudioStream:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SubtitleStream:
+    """One track of subtitles: its index in the file, ffmpeg's name of its codec, its ISO 639-2 language."""
+
+    index: int
+    codec: str
+    language: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Colour:
     """Colour tags by ffmpeg's names; None where the source has none."""
 
@@ -73,6 +82,7 @@ class VideoInfo:
         interlaced: whether the stream says so.
         stream: the index of the video in the file.
         audio: all sound tracks.
+        subtitles: all tracks of subtitles.
         demuxer: "mov" or "matroska".
     """
 
@@ -91,6 +101,7 @@ class VideoInfo:
     interlaced: bool = False
     stream: int = 0
     audio: tuple[AudioStream, ...] = ()
+    subtitles: tuple[SubtitleStream, ...] = ()
     demuxer: str = "mov"
 
     @property
@@ -207,6 +218,11 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
             AudioStream(index=int(s["index"]), codec=s.get("codec_name", "unknown"), language=_language(s))
             for s in streams
             if s.get("codec_type") == "audio"
+        ),
+        subtitles=tuple(
+            SubtitleStream(index=int(s["index"]), codec=s.get("codec_name", "unknown"), language=_language(s))
+            for s in streams
+            if s.get("codec_type") == "subtitle"
         ),
         demuxer="mov" if "mov" in found["format"]["format_name"] else "matroska",
     )

@@ -5,9 +5,9 @@
     source                   └───────────── free batches ◀────────────┘                  sound of the source
 
 Frames and timing are the source's: every frame comes out once, at the timestamp at which it went in. Sound is copied
-packet by packet. Pixels come out upright. The result is H.264, 8 bits, 4:2:0, with the colour tags of the source;
-a frame with an odd side is kept at its size by 4:4:4, which needs an even one in no direction but is played by fewer
-players. Of the source's metadata nothing remains but the languages of the sound.
+packet by packet, and subtitles are kept. Pixels come out upright. The result is H.264, 8 bits, 4:2:0, with the colour
+tags of the source; a frame with an odd side is kept at its size by 4:4:4, which needs an even one in no direction but
+is played by fewer players. Of the source's metadata nothing remains but the languages of sound and subtitles.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ _POLL_SECONDS = 1.0
 
 _MP4_AUDIO = frozenset(["aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2"])
 _MOV_AUDIO = _MP4_AUDIO | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
+_TEXT = frozenset(["mov_text", "subrip", "webvtt", "text"])
+# What Matroska holds besides; other kinds, such as teletext, are left out.
+_STYLED_OR_DRAWN = frozenset(["ass", "ssa", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"])
+# In the order of preference.
 _MUXERS = {sniff.MP4: "mp4", sniff.MOV: "mov", sniff.MKV: "matroska"}
 
 Apply = Callable[[torch.Tensor], torch.Tensor]
@@ -63,12 +67,26 @@ class _Batch:
     frames: torch.Tensor
 
 
-def container(info: VideoInfo) -> sniff.Format:
-    """The container of the result: MP4, or the first of MOV and MKV that can hold the sound as it is."""
-    codecs = {stream.codec for stream in info.audio}
-    if codecs <= _MP4_AUDIO:
-        return sniff.MP4
-    return sniff.MOV if codecs <= _MOV_AUDIO else sniff.MKV
+def holds(container: sniff.Format, info: VideoInfo) -> bool:
+    """Whether a result in this container, MP4, MOV or MKV, can hold sound and subtitles without a loss."""
+    if container is sniff.MKV:
+        return True
+    sound = {stream.codec for stream in info.audio}
+    if any(stream.codec in _STYLED_OR_DRAWN for stream in info.subtitles):
+        return False
+    return sound <= (_MP4_AUDIO if container is sniff.MP4 else _MOV_AUDIO)
+
+
+def _subtitles(container: sniff.Format, info: VideoInfo) -> dict[int, str]:
+    """The indices of the subtitles to keep, each with its encoder: a container has one way of its own for text."""
+    native, plain = (_STYLED_OR_DRAWN | {"subrip", "webvtt"}, "srt")
+    if container is not sniff.MKV:
+        native, plain = frozenset(["mov_text"]), "mov_text"
+    return {
+        stream.index: "copy" if stream.codec in native else plain
+        for stream in info.subtitles
+        if stream.codec in native | _TEXT
+    }
 
 
 def transform(
@@ -80,6 +98,7 @@ def transform(
     batch: int,
     limits: Limits,
     on_progress: Callable[[int], None] = lambda _: None,
+    container: sniff.Format | None = None,
     preset: str = "veryfast",
     crf: int = 20,
     timeout: float = SECONDS,
@@ -97,6 +116,8 @@ def transform(
         limits: enforced on what is decoded, whatever the header says.
         on_progress: gets the number of frames written to the encoder, after each batch and at least once a second;
             an exception from it, or from `apply`, ends both children at once and is passed on.
+        container: MP4, MOV or MKV; by default the first of them that can hold sound and
+            subtitles without a loss.
         preset: of x264.
         crf: constant rate factor of x264, 0 … 51; lower is better and larger.
         timeout: seconds for all of it.
@@ -107,7 +128,7 @@ def transform(
         MediaTimeout: over `timeout` or `stall`.
         MediaToolError: ffmpeg failed for a reason of the machine's.
     """
-    written = container(info)
+    written = container or next(known for known in _MUXERS if holds(known, info))
     try:
         with contextlib.ExitStack() as stack:
             decoder = stack.enter_context(Decoder(source, info, limits, timeout=timeout, stall=stall))
@@ -121,6 +142,7 @@ def transform(
                     preset=preset,
                     crf=crf,
                     muxer=_MUXERS[written],
+                    subtitles=_subtitles(written, info),
                     even=width % 2 == height % 2 == 0,
                     shift=min(0, first),
                 )

@@ -15,7 +15,7 @@ ALLOWED = {
     "purge": {"db", "media.errors", "media.storage", "settings"},
     "tasks": {"purge", "effects", "media", "db", "settings", "celeryconfig"},
     "workers": {"tasks", "effects", "db", "settings"},
-    "mayfly": {"tasks", "purge", "effects.contract", "effects.registry", "media", "db", "settings"},
+    "mayfly": {"tasks", "purge", "effects.contract", "effects.registry", "effects.runner", "media", "db", "settings"},
     "celeryconfig.py": {"tasks.queues", "settings"},
     "settings.py": set(),
     "errors.py": set(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mayfly.cli import demo, jobs, processes, purge
+from mayfly.cli import apply, demo, jobs, processes, purge
 
 app = typer.Typer(
     name="mayfly",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(processes.up)
 app.command()(jobs.effects)
+app.command()(apply.apply)
 app.command()(jobs.submit)
 app.command()(jobs.status)
 app.command()(jobs.result)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from media import ffmpeg, probe, process, sniff, video
-from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge
+from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
 from tests.media import clips
 
@@ -182,6 +182,77 @@ def test_every_sound_track_and_its_language(tmp_path):
     assert clips.packets(tmp_path / "out.mp4") == clips.packets(source)
     tracks = [stream for stream in clips.streams(tmp_path / "out.mp4") if stream["codec_type"] == "audio"]
     assert [(track["codec_name"], track["tags"]["language"]) for track in tracks] == [("aac", "deu"), ("mp3", "fra")]
+
+
+WORDS = "1\n00:00:00,200 --> 00:00:00,600\n{first} ä\n\n2\n00:00:00,700 --> 00:00:01,000\n{second}\n"
+
+
+def subtitled(folder, name, *codecs):
+    """A clip of a second with a track of subtitles for each codec, in German, then French, then English."""
+    inputs, maps = [], []
+    for number, codec in enumerate(codecs):
+        text = folder / f"{number}.srt"
+        text.write_text(WORDS.format(first=f"one of {number}", second=f"two of {number}"))
+        inputs += ["-i", text]
+        maps += ["-map", f"{number + 2}", f"-c:s:{number}", codec]
+    # QuickTime has another code for German.
+    names = ("ger" if name.endswith(".mov") else "deu", "fra", "eng")
+    languages = [word for n in range(len(codecs)) for word in (f"-metadata:s:s:{n}", f"language={names[n]}")]
+    flags = ["-disposition:s:0", "forced"]
+    return clips.make(
+        folder / name,
+        *(*clips.SOUND, *inputs, "-map", "0:v", "-map", "1:a", *maps, *clips.H264, *clips.AAC, *languages, *flags),
+    )
+
+
+def words(path, track):
+    """A track of subtitles as SubRip writes it, with its times."""
+    return clips.ffmpeg("-i", path, "-map", f"0:s:{track}", "-f", "srt", "-").decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs", "expected"),
+    [
+        ("clip.mp4", ["mov_text", "mov_text"], ["mov_text", "mov_text"]),
+        ("clip.mov", ["mov_text"], ["mov_text"]),
+        ("clip.mkv", ["srt", "srt", "srt"], ["mov_text", "mov_text", "mov_text"]),
+        ("clip.mkv", ["srt", "ass"], ["subrip", "ass"]),
+    ],
+)
+def test_subtitles_and_their_languages(tmp_path, name, codecs, expected):
+    source, target = subtitled(tmp_path, name, *codecs), tmp_path / "out"
+    result = transform(source, target)
+    assert result.format is (sniff.MKV if "ass" in codecs else sniff.MP4)
+    before, after = (
+        [stream for stream in clips.streams(path) if stream["codec_type"] == "subtitle"] for path in (source, target)
+    )
+    assert [track["codec_name"] for track in after] == expected
+    assert [track["tags"]["language"] for track in after] == [track["tags"]["language"] for track in before]
+    assert [track["disposition"]["forced"] for track in after] == [track["disposition"]["forced"] for track in before]
+    for track in range(len(codecs)):
+        assert f"one of {track} ä" in words(source, track)
+        assert words(target, track) == words(source, track)
+    assert clips.packets(target) == clips.packets(source)
+
+
+def test_languages_in_quicktime(tmp_path):
+    tags = ("-metadata:s:a:0", "language=deu")
+    source = clips.make(tmp_path / "clip.mkv", *clips.SOUND, *clips.H264, "-c:a", "pcm_s16le", *tags)
+    assert transform(source, tmp_path / "out").format is sniff.MOV
+    assert clips.streams(tmp_path / "out")[1]["tags"]["language"] == "ger"
+
+
+def test_a_codec_that_is_not_taken_is_named_as_such(tmp_path):
+    source = clips.make(tmp_path / "clip.mkv", "-c:v", "huffyuv")
+    with pytest.raises(UnsupportedMedia, match="coded"):
+        transform(source, tmp_path / "out")
+
+
+def test_text_of_mp4_goes_into_matroska(tmp_path):
+    source, target = subtitled(tmp_path, "clip.mp4", "mov_text"), tmp_path / "out.mkv"
+    transform(source, target, container=sniff.MKV)
+    assert [stream["codec_name"] for stream in clips.streams(target)] == ["h264", "aac", "subrip"]
+    assert "one of 0 ä" in words(target, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+"""`mayfly apply`: an effect on one file, here, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import rich.progress
+import typer
+
+from mayfly import local
+from mayfly.cli import console
+from mayfly.cli.console import people
+
+
+def apply(
+    effect: str,
+    source: Annotated[Path, typer.Argument(metavar="IN")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="its suffix chooses the format of the result")],
+    param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for the first GPU")] = "cpu",
+) -> None:
+    """Apply an effect to one file in this process; nothing is uploaded."""
+    given = console.parameters(param or [])
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with console.errors_shown(), rich.progress.Progress(*columns, console=people, transient=True) as bars:
+        shown = bars.add_task(effect, total=None)
+        local.apply(
+            source,
+            target,
+            effect,
+            given,
+            settings=console.settings(),
+            device=device,
+            on_progress=lambda done, total: bars.update(shown, completed=done, total=total),
+        )

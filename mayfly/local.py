@@ -1,0 +1,148 @@
+"""Applies an effect here, in this process: nothing is uploaded, queued or kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from effects import registry
+from effects.contract import Parameters
+from mayfly.errors import InvalidTarget
+from mayfly.source import opened
+from media import sniff
+from media.errors import WrongKind
+from media.limits import Limits
+from settings import Settings
+from tasks import limits
+
+if TYPE_CHECKING:
+    from effects.runner import Runner
+
+_SUFFIXES = {
+    ".jpg": sniff.JPEG,
+    ".jpeg": sniff.JPEG,
+    ".png": sniff.PNG,
+    ".webp": sniff.WEBP,
+    ".mp4": sniff.MP4,
+    ".mov": sniff.MOV,
+    ".mkv": sniff.MKV,
+}
+
+
+def apply(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    effect: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    settings: Settings | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
+    """Apply an effect to one file; needs what a worker's install holds.
+
+    Args:
+        source: the picture or video.
+        target: the file to write, which appears whole or not at all; its suffix chooses the format.
+        effect: the effect's name; one that runs on the user's device as well.
+        params: its parameters.
+        settings: limits and qualities; the environment's by default.
+        device: torch's name of the device.
+        on_progress: gets the units that are done, and how many there are; a video's units are frames. An exception
+            from it ends the work and is passed on.
+
+    Raises:
+        MayflyError: `code` and text say why; no target is written.
+    """
+    settings = settings or Settings()
+    registry.load(settings.effect_modules)
+    declared = registry.declaration(effect)
+    validated = registry.parameters(effect, params or {})
+    bounds = limits.of(settings)
+    path, wanted = Path(source), _SUFFIXES.get(Path(target).suffix.lower())
+    with opened(path) as (stream, _):
+        found = sniff.sniff(stream.read(sniff.HEAD_BYTES))
+    if found.kind not in declared.media:
+        raise WrongKind(f"this effect takes no {found.kind}: give it {' or '.join(sorted(declared.media))}")
+    if wanted is None or wanted.kind != found.kind:
+        fitting = ", ".join(suffix for suffix, format_ in _SUFFIXES.items() if format_.kind == found.kind)
+        raise InvalidTarget(f"the result is {found.kind} like the source: name a target that ends in one of {fitting}")
+    from tasks.runtime import Runners
+
+    runner = Runners(device).get(effect)
+    with _whole(Path(target)) as part:
+        if found.kind == "image":
+            _image(path, part, wanted, runner, validated, bounds, settings)
+            on_progress(1, 1)
+        else:
+            _video(path, part, wanted, runner, validated, bounds, settings, on_progress)
+
+
+@contextlib.contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A name beside the target that becomes the target's when the block succeeds, and else is gone."""
+    if target.is_dir():
+        raise InvalidTarget("the target is a folder: name a file")
+    part = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        # Before the work, and not after it, is when to say that nothing can be written there.
+        part.touch()
+    except OSError as error:
+        raise InvalidTarget(f"the target cannot be written: {error.strerror}") from None
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _image(
+    source: Path,
+    target: Path,
+    wanted: sniff.Format,
+    runner: Runner,
+    params: Parameters,
+    bounds: Limits,
+    settings: Settings,
+) -> None:
+    from media import image
+
+    picture = image.decode(source, bounds)
+    result = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
+    target.write_bytes(image.encode(result, wanted, quality=settings.image_quality))
+
+
+def _video(
+    source: Path,
+    target: Path,
+    wanted: sniff.Format,
+    runner: Runner,
+    params: Parameters,
+    bounds: Limits,
+    settings: Settings,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    from media import probe, video
+
+    info = probe.probe_video(source, bounds)
+    if not video.holds(wanted, info):
+        raise InvalidTarget(
+            f"{wanted.suffix} cannot hold this sound or these subtitles as they are: name a target that ends in .mkv"
+        )
+    video.transform(
+        source,
+        target,
+        lambda frames: runner(frames, params),
+        info=info,
+        batch=runner.effect.declaration.batch,
+        limits=bounds,
+        on_progress=lambda done: on_progress(done, info.frame_count),
+        container=wanted,
+        crf=settings.video_crf,
+        preset=settings.video_preset,
+        timeout=float("inf"),
+    )

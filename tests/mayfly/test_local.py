@@ -1,0 +1,108 @@
+"""`apply` in this process: what it writes, what it refuses, and that nothing is left of what failed."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+
+from effects.errors import InvalidParameters, UnknownEffect
+from mayfly import local
+from mayfly.errors import InvalidSource, InvalidTarget
+from media import sniff
+from media.errors import DamagedMedia, EmptyFile, UnsupportedMedia
+from tests.media import clips
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_the_target_chooses_a_pictures_format(photo, tmp_path, suffix):
+    target, done = tmp_path / f"out{suffix.upper()}", []
+    local.apply(photo, target, "enhance", {"scale": "2"}, on_progress=lambda *progress: done.append(progress))
+    assert sniff.sniff(target.read_bytes()).suffix == suffix
+    with Image.open(photo) as before, Image.open(target) as after:
+        assert after.size == (before.width * 2, before.height * 2)
+    assert done == [(1, 1)]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_the_target_chooses_a_videos_container(clip, tmp_path, suffix):
+    target, done = tmp_path / f"out{suffix}", []
+    local.apply(clip, target, "pass-through", on_progress=lambda *progress: done.append(progress))
+    assert sniff.sniff(target.read_bytes()).suffix == suffix
+    assert clips.packets(target) == clips.packets(clip)
+    assert len(clips.timestamps(target)) == 50
+    assert done[-1] == (50, 50)
+
+
+def test_sound_is_kept_as_it_is_or_the_target_refused(clip, tmp_path):
+    source = tmp_path / "pcm.mov"
+    clips.ffmpeg("-i", clip, "-c:v", "copy", "-c:a", "pcm_s16le", source)
+    with pytest.raises(InvalidTarget, match="sound"):
+        local.apply(source, tmp_path / "out.mp4", "pass-through")
+    local.apply(source, tmp_path / "out.mov", "pass-through")
+    assert clips.packets(tmp_path / "out.mov") == clips.packets(source)
+
+
+@pytest.mark.parametrize(
+    ("error", "content", "target", "effect", "params"),
+    [
+        (UnknownEffect, None, "out.jpg", "nope", {}),
+        (InvalidParameters, None, "out.jpg", "enhance", {"scale": 9}),
+        (InvalidTarget, None, "out.mp4", "anime", {}),
+        (InvalidTarget, None, "out.gif", "anime", {}),
+        (InvalidTarget, None, "out", "anime", {}),
+        (InvalidTarget, None, "nowhere/out.jpg", "anime", {}),
+        (InvalidTarget, None, "folder.jpg", "anime", {}),
+        (EmptyFile, b"", "out.jpg", "anime", {}),
+        (UnsupportedMedia, b"text", "out.jpg", "anime", {}),
+        (DamagedMedia, b"\xff\xd8\xff\xe0 and no more", "out.jpg", "anime", {}),
+    ],
+)
+def test_what_is_refused_leaves_nothing(photo, tmp_path, error, content, target, effect, params):
+    source = photo
+    if content is not None:
+        source = tmp_path / "source.jpg"
+        source.write_bytes(content)
+    (tmp_path / "folder.jpg").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(error):
+        local.apply(source, tmp_path / target, effect, params)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_source_that_is_missing(tmp_path):
+    with pytest.raises(InvalidSource):
+        local.apply(tmp_path / "none.jpg", tmp_path / "out.jpg", "anime")
+
+
+def test_work_that_fails_keeps_the_target_of_before(clip, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(done, _total):
+        if done:
+            raise Stop
+
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"before")
+    with pytest.raises(Stop):
+        local.apply(clip, target, "pass-through", on_progress=stop)
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_ctrl_c_ends_the_children_and_leaves_nothing(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+    command = [sys.executable, "-m", "mayfly", "apply", "sleep", clip, target, "-p", "seconds=60"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.part")) and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert list(tmp_path.iterdir()) == []
