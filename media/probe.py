@@ -36,17 +36,8 @@ class ImageInfo:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AudioStream:
-    """One sound track: its index in the file, ffmpeg's name of its codec, its ISO 639-2 language."""
-
-    index: int
-    codec: str
-    language: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SubtitleStream:
-    """One track of subtitles: its index in the file, ffmpeg's name of its codec, its ISO 639-2 language."""
+class Track:
+    """One track of sound or subtitles: its index in the file, ffmpeg's name of its codec, its ISO 639-2 language."""
 
     index: int
     codec: str
@@ -100,8 +91,8 @@ class VideoInfo:
     colour: Colour = Colour()
     interlaced: bool = False
     stream: int = 0
-    audio: tuple[AudioStream, ...] = ()
-    subtitles: tuple[SubtitleStream, ...] = ()
+    audio: tuple[Track, ...] = ()
+    subtitles: tuple[Track, ...] = ()
     demuxer: str = "mov"
 
     @property
@@ -214,17 +205,17 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         ),
         interlaced=video.get("field_order", "progressive") in ("tt", "bb", "tb", "bt"),
         stream=int(video["index"]),
-        audio=tuple(
-            AudioStream(index=int(s["index"]), codec=s.get("codec_name", "unknown"), language=_language(s))
-            for s in streams
-            if s.get("codec_type") == "audio"
-        ),
-        subtitles=tuple(
-            SubtitleStream(index=int(s["index"]), codec=s.get("codec_name", "unknown"), language=_language(s))
-            for s in streams
-            if s.get("codec_type") == "subtitle"
-        ),
+        audio=_tracks(streams, "audio"),
+        subtitles=_tracks(streams, "subtitle"),
         demuxer="mov" if "mov" in found["format"]["format_name"] else "matroska",
+    )
+
+
+def _tracks(streams: list[dict[str, Any]], kind: str) -> tuple[Track, ...]:
+    return tuple(
+        Track(index=int(s["index"]), codec=s.get("codec_name", "unknown"), language=_language(s))
+        for s in streams
+        if s.get("codec_type") == kind
     )
 
 

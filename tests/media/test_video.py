@@ -159,6 +159,8 @@ def test_colour_tags_and_aspect(tmp_path):
             ("smpte170m", "smpte170m", "smpte170m", "tv"),
             ("bt470bg", "bt470bg", "gamma28", "pc"),
             ("bt2020nc", "bt2020", "bt2020-10", "tv"),
+            ("smpte240m", "smpte240m", "smpte240m", "tv"),
+            ("fcc", "bt470m", "gamma22", "tv"),
         ]
     ):
         tags = ("-colorspace", matrix, "-color_primaries", primaries, "-color_trc", transfer, "-color_range", span)
@@ -170,6 +172,26 @@ def test_colour_tags_and_aspect(tmp_path):
             assert after.get(key) == before.get(key)
         # The same matrix there and back: the planes are compared as they are, without conversion.
         assert clips.psnr(source, target) > 38
+
+
+@pytest.mark.parametrize("span", ["tv", "pc"])
+@pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "smpte240m", "bt2020nc"])
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p"])
+def test_both_converters_see_the_same_colours(tmp_path, monkeypatch, pixels, matrix, span):
+    tags = ("-pix_fmt", pixels, "-colorspace", matrix, "-color_range", span)
+    convert = f"boxblur=6,scale=out_color_matrix={matrix.removesuffix('nc')}:out_range={span}"
+    source = clips.make(tmp_path / "clip.mkv", "-vf", convert, *clips.H264, *tags, seconds=0.2)
+
+    def decoded():
+        found = []
+        transform(source, tmp_path / "out", lambda frames: found.append(frames.clone()) or frames)
+        return torch.cat(found).float()
+
+    one = decoded()
+    monkeypatch.setattr(ffmpeg, "_ZIMG_FORMATS", frozenset())
+    difference = (decoded() - one)[..., 2:-2, 2:-2].abs()
+    assert difference.mean() < 1
+    assert difference.max() < 16
 
 
 def test_every_sound_track_and_its_language(tmp_path):
