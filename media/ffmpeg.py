@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 PROBE_RESOURCES = Resources(memory=2 * 1024**3, cpu_seconds=20, file_bytes=0)
 
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,gif"
 _DECODERS = (
-    "h264,hevc,vp8,vp9,libdav1d,av1,mpeg4,mpeg2video,mpeg1video,h263,mjpeg,prores,dnxhd,png,"
+    "h264,hevc,vp8,vp9,libdav1d,av1,mpeg4,mpeg2video,mpeg1video,h263,mjpeg,prores,dnxhd,png,gif,"
     "aac,aac_latm,mp3,mp3float,mp2,mp2float,ac3,eac3,alac,flac,opus,vorbis,dca,truehd,"
     "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_u8,"
     "pcm_s8,pcm_alaw,pcm_mulaw,adpcm_ima_qt,"

@@ -74,7 +74,7 @@ class VideoInfo:
         stream: the index of the video in the file.
         audio: all sound tracks.
         subtitles: all tracks of subtitles.
-        demuxer: "mov" or "matroska".
+        demuxer: "mov", "matroska" or "gif".
     """
 
     width: int
@@ -148,7 +148,7 @@ def probe_video(source: Path, limits: Limits) -> VideoInfo:
     """
     head, size = _start(source)
     if sniff.sniff(head).kind != "video":
-        raise WrongKind("a video is wanted: send MP4, MOV, MKV or WebM")
+        raise WrongKind("a video is wanted: send MP4, MOV, MKV, WebM or GIF")
     limits.check_bytes("video", size)
     finished = process.run(ffmpeg.probe(source, limits), timeout=PROBE_SECONDS, resources=ffmpeg.PROBE_RESOURCES)
     output = ffmpeg.check(finished)
@@ -207,7 +207,7 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         stream=int(video["index"]),
         audio=_tracks(streams, "audio"),
         subtitles=_tracks(streams, "subtitle"),
-        demuxer="mov" if "mov" in found["format"]["format_name"] else "matroska",
+        demuxer=next(name for name in ("mov", "matroska", "gif") if name in found["format"]["format_name"]),
     )
 
 

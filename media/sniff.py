@@ -8,7 +8,7 @@ from typing import Literal
 from media.errors import EmptyFile, UnsupportedMedia
 
 HEAD_BYTES = 4096
-TAKEN = "send JPEG, PNG, WebP, MP4, MOV, MKV or WebM"
+TAKEN = "send JPEG, PNG, WebP, MP4, MOV, MKV, WebM or GIF"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Format:
     """A format that Mayfly takes.
 
     Attributes:
-        name: "JPEG", "PNG", "WEBP", "MP4", "MOV", "MKV" or "WEBM"; the first three are Pillow's names.
-        kind: "image" or "video".
+        name: "JPEG", "PNG", "WEBP", "MP4", "MOV", "MKV", "WEBM" or "GIF"; the first three are Pillow's names.
+        kind: "image" or "video"; a GIF is a video, even of one frame.
         suffix: of a file's name, with the dot.
         mime: the media type.
     """
@@ -35,6 +35,7 @@ MP4 = Format("MP4", "video", ".mp4", "video/mp4")
 MOV = Format("MOV", "video", ".mov", "video/quicktime")
 MKV = Format("MKV", "video", ".mkv", "video/x-matroska")
 WEBM = Format("WEBM", "video", ".webm", "video/webm")
+GIF = Format("GIF", "video", ".gif", "image/gif")
 
 _MP4_BRANDS = frozenset(
     [
@@ -94,6 +95,8 @@ def sniff(head: bytes) -> Format:
         return JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return PNG
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return GIF
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     if head.startswith(b"\x1a\x45\xdf\xa3"):
@@ -137,6 +140,4 @@ def _refusal(head: bytes) -> UnsupportedMedia:
         return UnsupportedMedia("a playlist holds no video itself: send the video as MP4, MOV, MKV or WebM")
     if b"<svg" in text:
         return UnsupportedMedia("SVG drawings are not taken: send the picture as JPEG, PNG or WebP")
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return UnsupportedMedia("GIF is not taken: send a picture as PNG or WebP, a video as MP4")
     return UnsupportedMedia(f"the file is not a picture or video that is taken: {TAKEN}")

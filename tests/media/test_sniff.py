@@ -20,7 +20,13 @@ def test_pictures(name):
 
 @pytest.mark.parametrize(
     ("suffix", "options"),
-    [(".mp4", clips.H264), (".mov", clips.H264), (".mkv", clips.H264), (".webm", ("-c:v", "libvpx"))],
+    [
+        (".mp4", clips.H264),
+        (".mov", clips.H264),
+        (".mkv", clips.H264),
+        (".webm", ("-c:v", "libvpx")),
+        (".gif", ("-c:v", "gif")),
+    ],
 )
 def test_videos(tmp_path, suffix, options):
     path = clips.make(tmp_path / f"clip{suffix}", *options, seconds=0.2)
@@ -42,7 +48,7 @@ def test_nothing():
     [
         b"\0",
         b"\0" * 4096,
-        b"GIF89a" + b"\0" * 20,
+        b"GIF90a" + b"\0" * 20,
         b"BM" + b"\0" * 60,
         b"%PDF-1.7",
         b"PK\x03\x04",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gc
 import itertools
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from media import ffmpeg, probe, process, sniff, video
 from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
@@ -324,6 +326,41 @@ def test_ten_bits_and_a_change_of_size_in_mid_stream(tmp_path):
     clips.ffmpeg("-i", f"concat:{small}|{large}", "-c", "copy", "-bsf:v", "dump_extra", joined)
     result = transform(joined, tmp_path / "out.mp4")
     assert (result.frames, result.width, result.height) == (20, 32, 32)
+
+
+def test_interlaced_frames_are_made_whole(tmp_path):
+    weave = ("-vf", "interlace=lowpass=0", "-flags", "+ilme+ildct", *clips.H264)
+    source = clips.make(tmp_path / "fields.mkv", *weave, rate="50", size="128x96")
+    info = probe.probe_video(source, LIMITS)
+    assert info.interlaced
+
+    def combing(info):
+        found = []
+        transform(source, tmp_path / "out", lambda frames: found.append(frames.clone()) or frames, info=info)
+        frames = torch.cat(found).float()
+        return (frames[..., 1:-1, :] - (frames[..., :-2, :] + frames[..., 2:, :]) / 2).abs().mean()
+
+    woven = combing(dataclasses.replace(info, interlaced=False))
+    assert combing(info) < 0.85 * woven
+    assert clips.streams(tmp_path / "out")[0]["field_order"] == "progressive"
+    assert clips.timestamps(tmp_path / "out") == clips.timestamps(source)
+
+
+def test_an_animated_gif(tmp_path):
+    pictures = [Image.new("RGB", (30, 21), colour) for colour in ("red", "lime", "blue")]
+    source, shown = tmp_path / "clip.gif", []
+    pictures[0].save(source, save_all=True, append_images=pictures[1:], duration=[50, 200, 120], loop=0)
+    result = transform(source, tmp_path / "out", lambda frames: shown.extend(frames[:, :, 0, 0].tolist()) or frames)
+    assert (result.frames, result.width, result.height, result.suffix) == (3, 30, 21, ".mp4")
+    assert shown == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+    assert clips.timestamps(tmp_path / "out") == [0, Fraction(1, 20), Fraction(1, 4)]
+
+
+def test_a_gif_of_one_transparent_frame(tmp_path):
+    source, shown = tmp_path / "clip.gif", []
+    Image.new("RGBA", (30, 20), (0, 0, 0, 0)).save(source)
+    transform(source, tmp_path / "out", lambda frames: shown.extend(frames[:, :, 0, 0].tolist()) or frames)
+    assert shown == [[255, 255, 255]]
 
 
 @pytest.mark.parametrize("name", ["-version.mp4", "%03d.mp4", "a b'\"$(x):y.mp4"])
