@@ -31,10 +31,11 @@ def settings() -> Settings:
 
 
 @contextlib.contextmanager
-def worker(found: Settings, *, photos: int, videos: int) -> Iterator[None]:
-    """`mayfly worker` and `mayfly beat`, ready for work."""
+def worker(found: Settings, *, photos: int, videos: int, allow_cpu: bool = False) -> Iterator[None]:
+    """`mayfly worker` and `mayfly beat`, ready for work; with `allow_cpu` for effects that want a GPU as well."""
     queues = [*(["cpu.photo"] if photos else []), *(["cpu.video"] if videos else []), "media"]
     work = [sys.executable, "-m", "mayfly", "worker", f"--photos={photos}", f"--videos={videos}"]
+    work += ["--allow-cpu"] if allow_cpu else []
     with _process(work), _process([sys.executable, "-m", "mayfly", "beat"]):
         _wait_for_consumers(found, queues)
         yield
