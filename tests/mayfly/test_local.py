@@ -96,13 +96,22 @@ def test_work_that_fails_keeps_the_target_of_before(clip, tmp_path):
 def test_ctrl_c_ends_the_children_and_leaves_nothing(clip, tmp_path):
     target = tmp_path / "out.mp4"
     command = [sys.executable, "-m", "mayfly", "apply", "sleep", clip, target, "-p", "seconds=60"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not list(tmp_path.glob(".*.part")) and time.monotonic() < end:
-        time.sleep(0.05)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(10) == 130
-    assert "Traceback" not in process.stderr.read()
-    process.stderr.close()
+
+    def hear() -> None:
+        # A shell makes its background processes deaf to Ctrl-C, and what they start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
+    try:
+        end = time.monotonic() + 60
+        while not list(tmp_path.glob(".*.part")) and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
     assert list(tmp_path.iterdir()) == []
