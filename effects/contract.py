@@ -73,7 +73,8 @@ class Declaration:
         multiple: `apply` gets frames whose height and width are multiples of this; the runner pads and crops.
         tiling: how a large picture may be cut, None where the effect needs the whole picture.
         batch: frames of video given to one call of `apply`.
-        temporal_context: frames before a frame that influence it; 0 for effects without temporal state.
+        temporal_context: frames before a frame that influence it, or do so visibly; 0 for effects that treat each
+            frame on its own. A part of a video is begun so many frames early.
     """
 
     name: str
@@ -96,7 +97,8 @@ P = TypeVar("P", bound=Parameters)
 class Effect(abc.ABC, Generic[P]):
     """One effect. A worker process makes one instance, calls `setup` once and `apply` for every batch.
 
-    An instance keeps weights and constants only: nothing about a job, nothing between two calls.
+    An instance keeps weights and constants only: nothing about a job, nothing between two calls. What an effect
+    remembers of a video's earlier frames is handed in and out of `apply_next`.
     """
 
     declaration: ClassVar[Declaration]
@@ -120,6 +122,24 @@ class Effect(abc.ABC, Generic[P]):
         Returns:
             (N, 3, H·scale, W·scale), of the same dtype and range; values outside the range are clipped.
         """
+
+    def begin(self, params: P) -> Any:
+        """What is remembered before the first frame of a video; None where nothing ever is."""
+        return None
+
+    def apply_next(self, frames: torch.Tensor, params: P, memory: Any) -> tuple[torch.Tensor, Any]:
+        """Transform the next frames of a video; effects with a `temporal_context` override it.
+
+        Args:
+            frames: as `apply`; consecutive frames, in order.
+            params: as `apply`.
+            memory: what `begin` or the call before returned. Must not be written to: after an out-of-memory error the
+                same frames come again, fewer at a time.
+
+        Returns:
+            As `apply`, and what to remember, in memory only and of a size that does not grow.
+        """
+        return self.apply(frames, params), memory
 
 
 AnyEffect = Effect[Any]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from effects import tiling
 from effects.contract import AnyEffect, Parameters
@@ -10,6 +11,8 @@ from effects.lazy import functional, torch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
 class Runner:
@@ -26,7 +29,7 @@ class Runner:
         return self.effect.scale(params)
 
     def __call__(self, frames: Tensor, params: Parameters) -> Tensor:
-        """Apply the effect.
+        """Apply the effect to pictures, each on its own.
 
         Args:
             frames: (N, 3, H, W) uint8 RGB, on any device.
@@ -35,20 +38,31 @@ class Runner:
         Returns:
             (N, 3, H·scale, W·scale) uint8 RGB on the runner's device.
         """
-        with torch.inference_mode():
-            return self._apply_batch(frames.to(self.device, non_blocking=True), params)
+        return self._run(frames, params, lambda given, _: (self._apply(given, params), None), None)[0]
 
-    def _apply_batch(self, frames: Tensor, params: Parameters) -> Tensor:
+    def video(self, params: Parameters) -> Video:
+        """The effect on one video, whose frames come in order."""
+        return Video(self, params)
+
+    def _run(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
+        with torch.inference_mode():
+            return self._halved(frames.to(self.device, non_blocking=True), params, step, memory)
+
+    def _halved(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
+        """All frames at once, or in two halves when that needs more memory than there is."""
         try:
-            return self._apply(frames, params)
+            return self._converted(frames, params, step, memory)
         except torch.OutOfMemoryError:
             if len(frames) == 1:
                 raise
             torch.cuda.empty_cache()
             half = len(frames) // 2
-            return torch.cat([self._apply_batch(frames[:half], params), self._apply_batch(frames[half:], params)])
+            first, memory = self._halved(frames[:half], params, step, memory)
+            second, memory = self._halved(frames[half:], params, step, memory)
+            return torch.cat([first, second]), memory
 
-    def _apply(self, frames: Tensor, params: Parameters) -> Tensor:
+    def _converted(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
+        """To the effect's dtype and multiple, and back."""
         declared = self.effect.declaration
         if declared.dtype == "float32":
             frames = frames.to(torch.float32).div_(255)
@@ -56,12 +70,36 @@ class Runner:
         pad_bottom, pad_right = -height % declared.multiple, -width % declared.multiple
         if pad_bottom or pad_right:
             frames = functional.pad(frames, (0, pad_right, 0, pad_bottom), mode="replicate")
-        if declared.tiling is None:
-            result = self.effect.apply(frames, params)
-        else:
-            result = tiling.apply(self.effect, frames, params, declared.tiling)
+        result, memory = step(frames, memory)
         scale = self.scale(params)
         result = result[..., : height * scale, : width * scale]
         if declared.dtype == "float32":
             result = result.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+        return result, memory
+
+    def _apply(self, frames: Tensor, params: Parameters) -> Tensor:
+        if self.effect.declaration.tiling is None:
+            return self.effect.apply(frames, params)
+        return tiling.apply(self.effect, frames, params, self.effect.declaration.tiling)
+
+    def _apply_next(self, frames: Tensor, params: Parameters, memory: Any) -> tuple[Tensor, Any]:
+        if self.effect.declaration.temporal_context:
+            return self.effect.apply_next(frames, params, memory)
+        return self._apply(frames, params), None
+
+
+class Video:
+    """An effect on one video; holds what the effect remembers of earlier frames."""
+
+    def __init__(self, runner: Runner, params: Parameters) -> None:
+        self._runner = runner
+        self._params = params
+        self._memory = runner.effect.begin(params)
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Apply the effect to the next frames; shapes, dtypes and ranges as Runner's."""
+        result, self._memory = self._runner._run(frames, self._params, self._step, self._memory)
         return result
+
+    def _step(self, frames: Tensor, memory: Any) -> tuple[Tensor, Any]:
+        return self._runner._apply_next(frames, self._params, memory)

@@ -136,7 +136,7 @@ def _video(
     video.transform(
         source,
         target,
-        lambda frames: runner(frames, params),
+        runner.video(params),
         info=info,
         batch=runner.effect.declaration.batch,
         limits=bounds,

@@ -20,8 +20,6 @@ from tasks.attempt import Attempt
 from tasks.errors import ClaimLost
 
 if TYPE_CHECKING:
-    import torch
-
     from effects.runner import Runner
 
 
@@ -67,16 +65,13 @@ def _apply_to_video(attempt: Attempt, source: AssetRow, runner: Runner, params: 
     rt.store.fetch(source.key, path)
     info = probe.probe_video(path, rt.limits)
 
-    def apply(frames: torch.Tensor) -> torch.Tensor:
-        return runner(frames, params)
-
     def on_progress(done: int) -> None:
         attempt.progress(done, info.frame_count)
 
     result = video.transform(
         path,
         target,
-        apply,
+        runner.video(params),
         info=info,
         batch=runner.effect.declaration.batch,
         limits=rt.limits,

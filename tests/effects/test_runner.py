@@ -108,3 +108,48 @@ def test_set_up_happens_once_and_no_gradient_is_kept():
         assert not result.requires_grad
     assert runner.effect.setups == 1
     assert torch.equal(given, frames())
+
+
+class Trail(Effect[Nothing]):
+    """Each frame with half of what was shown before."""
+
+    declaration = Declaration(name="trail", summary="for a test", parameters=Nothing, temporal_context=16)
+    largest = 100
+
+    def apply(self, frames, params):
+        return frames
+
+    def apply_next(self, frames, params, memory):
+        if len(frames) > self.largest:
+            raise torch.OutOfMemoryError
+        shown = []
+        for frame in frames:
+            memory = frame if memory is None else (memory + frame) / 2
+            shown.append(memory)
+        return torch.stack(shown), memory
+
+
+def test_a_video_is_remembered_from_batch_to_batch():
+    given = frames(6)
+    whole = Runner(Trail()).video(Nothing())(given)
+    parts = Runner(Trail()).video(Nothing())
+    assert torch.equal(torch.cat([parts(part) for part in given.split([1, 3, 2])]), whole)
+    assert not torch.equal(whole, given)
+
+
+def test_two_videos_remember_nothing_of_each_other():
+    runner, given = Runner(Trail()), frames(4)
+    first, second = runner.video(Nothing()), runner.video(Nothing())
+    first(255 - given)
+    assert torch.equal(second(given), runner.video(Nothing())(given))
+
+
+def test_what_is_remembered_survives_a_batch_that_is_too_large():
+    given, small = frames(7), Trail()
+    small.largest = 2
+    assert torch.equal(Runner(small).video(Nothing())(given), Runner(Trail()).video(Nothing())(given))
+
+
+def test_a_picture_remembers_nothing():
+    given = frames(3)
+    assert torch.equal(Runner(Trail())(given, Nothing()), given)
