@@ -147,7 +147,7 @@ beat_schedule = {
 
 def modules(settings: Settings) -> tuple[str, ...]:
     """Effects of other packages first: tasks.effect makes a task of each that is registered."""
-    return (*settings.effect_modules, "tasks.ingest", "tasks.effect", "tasks.maintenance")
+    return (*settings.effect_modules, "tasks.ingest", "tasks.effect", "tasks.join", "tasks.maintenance")
 
 
 imports = modules(_settings)

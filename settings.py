@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     image_time_limit: float = Field(300, gt=0, description="for one effect on one picture")
     video_time_limit: float = Field(1500, gt=0, description="for one effect on one video; under RabbitMQ's 30 minutes")
 
+    segment_seconds: float = Field(
+        10, gt=0, description="of work in one segment of a video that takes over twice as long"
+    )
+
     # Workers.
     child_memory: int = Field(6 * 1024**3, gt=0, description="a child that grew over this is replaced after its job")
     threads: int = Field(0, ge=0, description="threads of torch in each child; 0: the cores shared out among children")

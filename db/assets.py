@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 import sqlalchemy as sa
@@ -16,7 +16,6 @@ from db.states import AssetState, Retention, State
 from db.tables import ASSETS, JOBS, RECEIPTS
 
 FINAL = tuple(state.value for state in State if state.final)
-NO_ASSET = uuid.UUID(int=0)
 
 # Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
 _RESERVE = sa.insert(ASSETS)
@@ -25,7 +24,7 @@ _MAKE_DUE = (
     sa.update(ASSETS)
     .where(
         ASSETS.c.job_id == sa.bindparam("of_job"),
-        ASSETS.c.id != sa.bindparam("but"),
+        ASSETS.c.id.not_in(sa.bindparam("but", expanding=True)),
         ASSETS.c.state != AssetState.DESTROYED.value,
         ASSETS.c.due_at > sa.bindparam("now"),
     )
@@ -37,6 +36,7 @@ _STORED_INPUT = sa.select(ASSETS).where(
     ASSETS.c.retention.in_([retention.value for retention in Retention if retention.is_input]),
     ASSETS.c.state == AssetState.STORED.value,
 )
+_GET = sa.select(ASSETS).where(ASSETS.c.id == sa.bindparam("asset"))
 _MARK_DESTROYED = sa.update(ASSETS).where(
     ASSETS.c.id == sa.bindparam("asset"), ASSETS.c.state != AssetState.DESTROYED.value
 )
@@ -81,16 +81,27 @@ def mark_stored(connection: sa.Connection, asset_id: uuid.UUID, *, size: int) ->
     connection.execute(_MARK_STORED, {"asset": asset_id, "state": AssetState.STORED.value, "size": size})
 
 
-def make_due(connection: sa.Connection, job_id: uuid.UUID, *, but: uuid.UUID | None = None) -> list[AssetRow]:
-    """End the purpose of all of a job's assets, or of all but one, and return them."""
-    values = {"of_job": job_id, "but": but or NO_ASSET, "now": clock.now()}
+def make_due(connection: sa.Connection, job_id: uuid.UUID, *, but: Collection[uuid.UUID] = ()) -> list[AssetRow]:
+    """End the purpose of all of a job's assets but these, and return them."""
+    values = {"of_job": job_id, "but": list(but), "now": clock.now()}
     return [AssetRow.read(row) for row in connection.execute(_MAKE_DUE, values)]
+
+
+def make_one_due(connection: sa.Connection, asset_id: uuid.UUID) -> list[AssetRow]:
+    """End the purpose of one asset, and return it."""
+    query = sa.update(ASSETS).where(ASSETS.c.id == asset_id).values(due_at=clock.now()).returning(ASSETS)
+    return [AssetRow.read(row) for row in connection.execute(query)]
 
 
 def stored_input(connection: sa.Connection, job_id: uuid.UUID) -> AssetRow | None:
     """What was uploaded for a job, while it exists."""
     row = connection.execute(_STORED_INPUT, {"of_job": job_id}).one_or_none()
     return None if row is None else AssetRow.read(row)
+
+
+def read(connection: sa.Connection, asset_id: uuid.UUID) -> AssetRow:
+    """One asset, as this transaction sees it."""
+    return AssetRow.read(connection.execute(_GET, {"asset": asset_id}).one())
 
 
 def of_job(engine: sa.Engine, job_id: uuid.UUID) -> list[AssetRow]:
@@ -136,7 +147,7 @@ def record_destruction(engine: sa.Engine, asset: AssetRow, *, verified: str) -> 
         "destroyed_at": clock.now(),
         "verified": verified,
     }
-    personal = dict.fromkeys(("parameters", "owner", "consent", "idempotency_key"))
+    personal = dict.fromkeys(("parameters", "output", "video", "owner", "consent", "idempotency_key"))
     with engine.begin() as connection:
         marked = connection.execute(
             _MARK_DESTROYED, {"asset": asset.id, "state": AssetState.DESTROYED.value, "key": None}

@@ -33,6 +33,16 @@ class Claim:
         """The token without which no write succeeds."""
         return self.job.attempt
 
+    @property
+    def name(self) -> str:
+        """Unique among all attempts; good for a log and a folder."""
+        return f"{self.job.id}-{self.fence}"
+
+    @property
+    def tries(self) -> int:
+        """How many attempts there were at this stage, this one included."""
+        return self.job.tries
+
 
 # Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
 _TAKE = (
@@ -52,6 +62,7 @@ _TAKE = (
         state=State.RUNNING.value,
         attempt=JOBS.c.attempt + 1,
         tries=JOBS.c.tries + 1,
+        started_at=sa.func.coalesce(JOBS.c.started_at, sa.bindparam("now")),
     )
     .returning(JOBS)
 )
@@ -61,6 +72,7 @@ _OURS = sa.update(JOBS).where(
     JOBS.c.attempt == sa.bindparam("fence"),
     JOBS.c.state == State.RUNNING.value,
 )
+_HAND_OVER = _OURS.values(attempt=JOBS.c.attempt + 1, lease_until=None, holder=None)
 _FINISH = _OURS.values(units_done=sa.func.coalesce(JOBS.c.units_total, 1))
 
 
@@ -98,22 +110,30 @@ def take(
         return Claim(job=JobRow.read(row), input=assets.stored_input(connection, job_id), lease=lease)
 
 
-def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None, total: int | None = None) -> bool:
+def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None) -> bool:
     """Renew the lease and note the progress. False when the claim is lost, by cancellation for one."""
     values: dict[str, Any] = {"lease_until": clock.after(claim.lease)}
     if done is not None:
-        values |= {"units_done": done, "units_total": total}
+        values["units_done"] = done
     with engines.writing(engine) as connection:
         return bool(connection.execute(_OURS, _ours(claim) | values).rowcount)
 
 
 def advance(engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int) -> JobRow | None:
     """Queue the next stage. None when the claim is lost."""
-    values = {"stage": to.value, "tries": 0, "sent_at": None, "units_total": units_total}
+    values = {"stage": to.value, "tries": 0, "sent_at": None, "started_at": None, "units_total": units_total}
     with engine.begin() as connection:
         if not _release(connection, claim, State.QUEUED, outcome="done", **values):
             return None
         return jobs.read(connection, claim.job.id)
+
+
+def hand_over(connection: sa.Connection, claim: Claim, **values: Any) -> bool:
+    """Leave a job running without a holder, which its segments now have. False when the claim is lost."""
+    if not connection.execute(_HAND_OVER, _ours(claim) | values).rowcount:
+        return False
+    jobs.end_attempts(connection, claim.job.id, outcome="done")
+    return True
 
 
 def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) -> list[AssetRow] | None:
@@ -126,7 +146,7 @@ def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) 
         if not _release(connection, claim, State.DONE, outcome="done", finished_at=clock.now()):
             return None
         assets.mark_stored(connection, result_id, size=size)
-        return assets.make_due(connection, claim.job.id, but=result_id)
+        return assets.make_due(connection, claim.job.id, but=[result_id])
 
 
 def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:

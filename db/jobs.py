@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import uuid
 from collections.abc import Collection
@@ -14,7 +15,7 @@ from db import engine as engines
 from db.errors import UnknownJob
 from db.rows import AssetRow, JobRow
 from db.states import Retention, Stage, State, before
-from db.tables import ATTEMPTS, JOBS
+from db.tables import ATTEMPTS, JOBS, SEGMENTS
 
 # Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
 _CREATE = sa.insert(JOBS).returning(JOBS)
@@ -120,11 +121,14 @@ def get(engine: sa.Engine, job_id: uuid.UUID) -> JobRow:
 
 
 def read(connection: sa.Connection, job_id: uuid.UUID) -> JobRow:
-    """One job, as this transaction sees it. Raises UnknownJob."""
+    """One job, as this transaction sees it; its progress is that of its segments, if it has any. Raises UnknownJob."""
     row = connection.execute(_GET, {"of_job": job_id}).one_or_none()
     if row is None:
         raise UnknownJob("no job has this id; it may have been submitted to another Mayfly")
-    return JobRow.read(row)
+    job = JobRow.read(row)
+    if job.stage is not Stage.SEGMENTS:
+        return job
+    return dataclasses.replace(job, units_done=segments_done(connection, job_id))
 
 
 def finished(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> list[JobRow]:
@@ -173,6 +177,7 @@ def end(
         )
         if changed.rowcount:
             end_attempts(connection, job_id, outcome=error or to.value)
+            end_segments(connection, job_id, to=to)
             assets.make_due(connection, job_id)
         return bool(changed.rowcount)
 
@@ -185,6 +190,22 @@ def fitting(text: str | None) -> str | None:
 def end_attempts(connection: sa.Connection, job_id: uuid.UUID, *, outcome: str) -> None:
     """Close the attempts of a job that are still open."""
     connection.execute(_OPEN_ATTEMPTS, {"of_job": job_id, "ended_at": clock.now(), "outcome": outcome})
+
+
+def end_segments(connection: sa.Connection, job_id: uuid.UUID, *, to: State) -> None:
+    """Close the segments of a job that has ended."""
+    still_open = SEGMENTS.c.state.in_([state.value for state in before(to)])
+    connection.execute(
+        sa.update(SEGMENTS)
+        .where(SEGMENTS.c.job_id == job_id, still_open)
+        .values(state=to.value, attempt=SEGMENTS.c.attempt + 1, lease_until=None, holder=None, retry_at=None)
+    )
+
+
+def segments_done(connection: sa.Connection, job_id: uuid.UUID) -> int:
+    """How many frames of a job's segments are finished."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(SEGMENTS.c.units_done), 0)).where(SEGMENTS.c.job_id == job_id)
+    return int(connection.execute(query).scalar_one())
 
 
 # What the outbox asks. Each query names one way in which a job can stand still.
@@ -234,9 +255,9 @@ def adopt(engine: sa.Engine) -> None:
     """Take all messages for lost and all leases for over: the embedded worker that held them is gone."""
     with engine.begin() as connection:
         connection.execute(sa.update(JOBS).where(JOBS.c.state == State.QUEUED.value).values(sent_at=None))
-        connection.execute(
-            sa.update(JOBS).where(JOBS.c.state == State.RUNNING.value).values(lease_until=clock.after(-1))
-        )
+        # A job whose segments run has no lease of its own.
+        held = sa.and_(JOBS.c.state == State.RUNNING.value, JOBS.c.holder.is_not(None))
+        connection.execute(sa.update(JOBS).where(held).values(lease_until=clock.after(-1)))
     requeue_lapsed(engine)
 
 

@@ -22,6 +22,7 @@ class JobRow:
     state: State
     stage: Stage
     created_at: datetime.datetime
+    started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
     attempt: int
     tries: int
@@ -33,12 +34,38 @@ class JobRow:
     error: str | None
     error_text: str | None
     parameters: dict[str, Any] | None
+    output: dict[str, Any] | None
+    video: dict[str, Any] | None
 
     @classmethod
     def read(cls, row: sa.Row[Any]) -> Self:
         """From a row that has these columns."""
         values = {field.name: getattr(row, field.name) for field in dataclasses.fields(cls)}
         return cls(**values | {"state": State(row.state), "stage": Stage(row.stage)})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SegmentRow:
+    """A segment as it was when it was read."""
+
+    job_id: uuid.UUID
+    number: int
+    state: State
+    attempt: int
+    tries: int
+    holder: str | None
+    lease_until: datetime.datetime | None
+    retry_at: datetime.datetime | None
+    units_done: int
+    window: dict[str, Any]
+    piece_id: uuid.UUID
+    part_id: uuid.UUID | None
+
+    @classmethod
+    def read(cls, row: sa.Row[Any]) -> Self:
+        """From a row that has these columns."""
+        values = {field.name: getattr(row, field.name) for field in dataclasses.fields(cls)}
+        return cls(**values | {"state": State(row.state)})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

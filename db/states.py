@@ -9,7 +9,8 @@
 
 uploading   the rows exist, the bytes are on their way; a lease names the producer as alive
 queued      the next stage can run; `sent_at` says whether the broker has confirmed the message
-running     an attempt holds the job under a lease and a fence
+running     an attempt holds the job under a lease and a fence; at the stage `segments` nobody holds it, and each of
+            its segments goes the same way from queued to done
 waiting     an attempt failed for a passing reason; `retry_at` says when the next may begin
 done        the result is stored
 failed      `error` says why
@@ -68,6 +69,8 @@ class Stage(enum.StrEnum):
 
     INGEST = "ingest"
     EFFECT = "effect"
+    SEGMENTS = "segments"
+    JOIN = "join"
 
 
 class AssetState(enum.StrEnum):

@@ -55,6 +55,7 @@ class Job(Base):
     state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     stage: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     created_at: orm.Mapped[datetime.datetime]
+    started_at: orm.Mapped[datetime.datetime | None]  # when the present stage was first claimed
     finished_at: orm.Mapped[datetime.datetime | None]
     sent_at: orm.Mapped[datetime.datetime | None]
     retry_at: orm.Mapped[datetime.datetime | None]
@@ -66,6 +67,9 @@ class Job(Base):
     units_total: orm.Mapped[int | None]
     error: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     error_text: orm.Mapped[str | None] = orm.mapped_column(sa.String(500))
+
+    output: orm.Mapped[dict[str, Any] | None]  # what its producer chose for the result; None for the defaults
+    video: orm.Mapped[dict[str, Any] | None]  # what its segments share: the source's facts and the result's container
 
     # Personal: blanked with the job's last asset.
     parameters: orm.Mapped[dict[str, Any] | None]
@@ -96,6 +100,29 @@ class Asset(Base):
     deadline_at: orm.Mapped[datetime.datetime]  # what was promised; never moved
 
     __table_args__ = (sa.Index(None, "state", "due_at"),)
+
+
+class Segment(Base):
+    """A piece of a video, claimed as a job is. `piece_id` is its input, cut from the source, `part_id` its output."""
+
+    __tablename__ = "segments"
+
+    job_id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("jobs.id"), primary_key=True)
+    number: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
+    state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    sent_at: orm.Mapped[datetime.datetime | None]
+    retry_at: orm.Mapped[datetime.datetime | None]
+    attempt: orm.Mapped[int] = orm.mapped_column(default=0)
+    tries: orm.Mapped[int] = orm.mapped_column(default=0)
+    lease_until: orm.Mapped[datetime.datetime | None]
+    holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    units_done: orm.Mapped[int] = orm.mapped_column(default=0)
+    outcome: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))  # of the last attempt that failed
+    window: orm.Mapped[dict[str, Any]]  # which of the piece's frames belong to it: media.segments.Window
+    piece_id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("assets.id"))
+    part_id: orm.Mapped[uuid.UUID | None] = orm.mapped_column(sa.ForeignKey("assets.id"))
+
+    __table_args__ = (sa.Index(None, "state", "lease_until"),)
 
 
 class Attempt(Base):
@@ -138,6 +165,6 @@ class PeriodicRun(Base):
 
 
 # The same as tables of SQLAlchemy's core, which is what the queries use.
-JOBS, ASSETS, ATTEMPTS, RECEIPTS, PERIODIC_RUNS = (
-    cast(sa.Table, entity.__table__) for entity in (Job, Asset, Attempt, Receipt, PeriodicRun)
+JOBS, ASSETS, SEGMENTS, ATTEMPTS, RECEIPTS, PERIODIC_RUNS = (
+    cast(sa.Table, entity.__table__) for entity in (Job, Asset, Segment, Attempt, Receipt, PeriodicRun)
 )

@@ -40,6 +40,11 @@ class Runner:
         """
         return self._run(frames, params, lambda given, _: (self._apply(given, params), None), None)[0]
 
+    def release(self) -> None:
+        """Give back the device memory that is kept for the next frames."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def video(self, params: Parameters) -> Video:
         """The effect on one video, whose frames come in order."""
         return Video(self, params)

@@ -23,9 +23,23 @@ _TIMESTAMP = re.compile(rb"pts:(-?\d+)")
 class Decoder:
     """Frames of a video, upright, with the timestamps of the source."""
 
-    def __init__(self, source: Path, info: VideoInfo, limits: Limits, *, timeout: float, stall: float) -> None:
+    def __init__(
+        self,
+        source: Path,
+        info: VideoInfo,
+        limits: Limits,
+        *,
+        first: int | None = None,
+        end: int | None = None,
+        timeout: float,
+        stall: float,
+    ) -> None:
+        """Start the child; frames before `first` and from `end` on, by their timestamps, are not handed out."""
         self._info = info
         self._limits = limits
+        self._from = first
+        self._until = end
+        self._ended = False
         self._count = 0
         self._first = self._last = 0
         reading, writing = os.pipe()
@@ -54,13 +68,19 @@ class Decoder:
             DamagedMedia, TooLarge, MediaTimeout, MediaToolError: as video.transform.
         """
         timestamps: list[int] = []
-        for frame in buffer:
+        while len(timestamps) < len(buffer) and not self._ended:
+            frame = buffer[len(timestamps)]
             with self._child.waiting():
                 size = pipes.read_into(self._child.stdout.fileno(), pipes.planes(frame))
             if size < frame.numel():
                 self._end(complete=size == 0)
+                self._ended = True
                 break
-            timestamps.append(self._timestamp())
+            timestamp = self._timestamp()
+            if self._until is not None and timestamp >= self._until:
+                self._ended = True
+            elif self._from is None or timestamp >= self._from:
+                timestamps.append(timestamp)
         return timestamps
 
     def kill(self) -> None:

@@ -6,6 +6,7 @@ itself MP4 reads nothing.
 
 from __future__ import annotations
 
+import math
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -106,10 +107,7 @@ def encode(
     frames = ffmpeg.input(
         "pipe:0", nostdin=None, copyts=None, format="matroska", probesize=32, analyzeduration=0, fpsprobesize=0
     )
-    streams = [frames["v:0"]]
-    if info.audio or subtitles:
-        others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
-        streams += [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
+    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles)]
     chain = [
         f"scale=flags=bicubic:out_color_matrix={info.matrix}:out_range={info.colour.range or 'tv'}",
         f"format={'yuv420p' if even else 'yuv444p'}",
@@ -118,9 +116,7 @@ def encode(
     ]
     if shift:
         chain += [f"settb={info.time_base}", f"setpts=PTS{shift:+d}"]
-    ticks = max(1, round(1 / info.rate / info.time_base))
-    options: dict[str, Any] = {
-        "format": muxer,
+    options = _result(info, muxer, subtitles) | {
         "vf": ",".join(chain),
         "fps_mode": "passthrough",
         "enc_time_base": info.time_base,
@@ -128,7 +124,27 @@ def encode(
         "preset": preset,
         "crf": crf,
         # The stream's own rate, else given as the time base's; and how long the last frame lasts.
-        "bsf:v": f"h264_metadata=tick_rate={2 * info.rate},setts=pts=PTS:dts=DTS:duration={ticks}",
+        "bsf:v": f"h264_metadata=tick_rate={2 * info.rate},setts=pts=PTS:dts=DTS:duration={_ticks(info)}",
+    }
+    return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
+
+
+def _ticks(info: VideoInfo) -> int:
+    return max(1, round(1 / info.rate / info.time_base))
+
+
+def _other_tracks(source: Path, info: VideoInfo, limits: Limits, subtitles: Mapping[int, str]) -> list[Any]:
+    """Sound and subtitles of the source."""
+    if not info.audio and not subtitles:
+        return []
+    others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
+    return [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
+
+
+def _result(info: VideoInfo, muxer: str, subtitles: Mapping[int, str]) -> dict[str, Any]:
+    """The options of a result's container and of its sound and subtitles."""
+    options: dict[str, Any] = {
+        "format": muxer,
         "c:a": "copy",
         "map_metadata": -1,
         "map_chapters": -1,
@@ -143,6 +159,81 @@ def encode(
     options |= {f"c:s:{n}": encoder for n, encoder in enumerate(subtitles.values())}
     if muxer != "matroska":
         options |= {"video_track_timescale": info.time_base.denominator, "movflags": "+faststart"}
+    return options
+
+
+def packets(source: Path, info: VideoInfo, limits: Limits) -> list[str]:
+    """The ffprobe command that prints timestamp and flags of each packet of the video, in the order of decoding."""
+    options = {"v": "error", "of": "csv=p=0", "show_entries": "packet=pts,flags", **_hardening(limits, info.demuxer)}
+    del options["nostdin"], options["xerror"]
+    words = [word for key, value in options.items() for word in (f"-{key}", str(value))]
+    return ["ffprobe", *words, "-select_streams", str(info.stream), f"file:{source}"]
+
+
+def cut(
+    source: Path, target: Path, info: VideoInfo, limits: Limits, *, start: Fraction | None, stop: Fraction | None
+) -> list[str]:
+    """The command that copies a piece of the video, packet by packet, with the timestamps and tags of the source.
+
+    Args:
+        source: the video.
+        target: the file to write, of the source's family of containers.
+        info: of the source.
+        limits: for reading the source.
+        start: seconds; the copy begins with the keyframe that is shown then, or with one before. None: the beginning.
+        stop: seconds; everything that is shown before it is copied, and some that is not. None: the end.
+    """
+    options = _hardening(limits, info.demuxer) | {"copyts": None}
+    if start is not None:
+        options |= {"seek_timestamp": 1, "ss": f"{math.ceil(start * 1_000_000)}us"}
+    copied: dict[str, Any] = {"c": "copy", "map_metadata": -1, "map_chapters": -1}
+    if stop is not None:
+        copied["to"] = f"{math.ceil(stop * 1_000_000)}us"
+    if info.demuxer == "mov":
+        # Both clocks at the track's rate: an edit list in milliseconds would move the first frame.
+        ticks = info.time_base.denominator
+        copied |= {"format": "mov", "video_track_timescale": ticks, "movie_timescale": ticks}
+    else:
+        # Matroska has no decoding times, and the guess after a seek may go backwards; any order does.
+        copied |= {"format": "matroska", "bsf:v": "setts=pts=PTS:dts=N-1e9", "avoid_negative_ts": "disabled"}
+    frames = ffmpeg.input(f"file:{source}", **options)[str(info.stream)]
+    return _compiled(frames.output(f"file:{target}", **copied).overwrite_output())
+
+
+def join(
+    parts: Path,
+    source: Path,
+    target: Path,
+    info: VideoInfo,
+    limits: Limits,
+    *,
+    muxer: str,
+    subtitles: Mapping[int, str],
+    first: int,
+) -> list[str]:
+    """The command that joins encoded parts, packet by packet, and adds sound and subtitles of the source.
+
+    Args:
+        parts: a script of ffmpeg's concat demuxer; its first file begins at 0.
+        source: where sound and subtitles are.
+        target: the file to write; an existing one is replaced.
+        info: of the source.
+        limits: for reading the source.
+        muxer: ffmpeg's name of the container.
+        subtitles: as `encode`.
+        first: the first frame's timestamp in ticks of the source's time base.
+    """
+    frames = ffmpeg.input(
+        f"file:{parts}", nostdin=None, xerror=None, copyts=None, format="concat", safe=0, protocol_whitelist="file"
+    )
+    # An encoder's first packets have decoding times before their first frame's, which may cross the last of the part
+    # before when the distance of frames varies.
+    decoding = f"max(DTS+{first}\\,PREV_OUTDTS+1)"
+    options = _result(info, muxer, subtitles) | {
+        "c:v": "copy",
+        "bsf:v": f"setts=pts=PTS+{first}:dts={decoding}:duration={_ticks(info)}",
+    }
+    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles)]
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 

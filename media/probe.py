@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pydantic
 from PIL import Image
 
 from media import ffmpeg, process, sniff
@@ -104,6 +105,16 @@ class VideoInfo:
             case "bt2020nc" | "bt2020c":
                 return "bt2020"
         return "bt709" if min(self.width, self.height) > _HD_HEIGHT else "smpte170m"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data, for those who get a piece of the video and not the video."""
+        found: dict[str, Any] = pydantic.TypeAdapter(VideoInfo).dump_python(self, mode="json")
+        return found
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> VideoInfo:
+        """What `to_json` returned."""
+        return pydantic.TypeAdapter(VideoInfo).validate_python(found)
 
 
 def probe_image(source: Path | bytes, limits: Limits) -> ImageInfo:

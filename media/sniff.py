@@ -36,6 +36,7 @@ MOV = Format("MOV", "video", ".mov", "video/quicktime")
 MKV = Format("MKV", "video", ".mkv", "video/x-matroska")
 WEBM = Format("WEBM", "video", ".webm", "video/webm")
 GIF = Format("GIF", "video", ".gif", "image/gif")
+NAMED = {known.name: known for known in (JPEG, PNG, WEBP, MP4, MOV, MKV, WEBM, GIF)}
 
 _MP4_BRANDS = frozenset(
     [

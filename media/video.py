@@ -16,17 +16,19 @@ import contextlib
 import dataclasses
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import torch
 
-from media import ffmpeg, sniff
+from media import ffmpeg, segments, sniff
 from media.coders import Decoder, Encoder
+from media.errors import DamagedMedia
 from media.limits import Limits
 from media.probe import VideoInfo
+from media.segments import Window
 
 BATCHES = 3  # one being read, one in the effect, one being written
 SECONDS = 1500.0
@@ -46,11 +48,12 @@ Apply = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoResult:
-    """What was written: frames, size in pixels, container and the suffix of its file name."""
+    """What was written: frames, size in pixels, the first timestamp, container and the suffix of its file name."""
 
     frames: int
     width: int
     height: int
+    first: int
     format: sniff.Format
 
     @property
@@ -99,6 +102,7 @@ def transform(
     limits: Limits,
     on_progress: Callable[[int], None] = lambda _: None,
     container: sniff.Format | None = None,
+    window: Window | None = None,
     preset: str = "veryfast",
     crf: int = 20,
     timeout: float = SECONDS,
@@ -118,6 +122,8 @@ def transform(
             an exception from it, or from `apply`, ends both children at once and is passed on.
         container: MP4, MOV or MKV; by default the first of them that can hold sound and
             subtitles without a loss.
+        window: when `source` is a piece of a video, `info` being the whole one's: which frames to keep. The target is
+            a part for `join`, without sound and subtitles, and begins at timestamp 0.
         preset: of x264.
         crf: constant rate factor of x264, 0 … 51; lower is better and larger.
         timeout: seconds for all of it.
@@ -128,12 +134,17 @@ def transform(
         MediaTimeout: over `timeout` or `stall`.
         MediaToolError: ffmpeg failed for a reason of the machine's.
     """
-    written = container or next(known for known in _MUXERS if holds(known, info))
+    written = container or container_for(info)
+    if window is not None:
+        info = dataclasses.replace(info, audio=(), subtitles=())
     try:
         with contextlib.ExitStack() as stack:
-            decoder = stack.enter_context(Decoder(source, info, limits, timeout=timeout, stall=stall))
+            bounds = {"first": window.apply_from, "end": window.shown_to} if window else {}
+            decoder = stack.enter_context(Decoder(source, info, limits, **bounds, timeout=timeout, stall=stall))
 
             def start(width: int, height: int, first: int) -> Encoder:
+                # A negative timestamp cannot go through the pipe; the encoder's filters give it back.
+                below = min(0, first)
                 command = ffmpeg.encode(
                     source,
                     target,
@@ -144,30 +155,88 @@ def transform(
                     muxer=_MUXERS[written],
                     subtitles=_subtitles(written, info),
                     even=width % 2 == height % 2 == 0,
-                    shift=min(0, first),
+                    shift=below if window is None else 0,
                 )
+                shift = below if window is None else first
                 return stack.enter_context(
-                    Encoder(command, width, height, info, shift=min(0, first), timeout=timeout, stall=stall)
+                    Encoder(command, width, height, info, shift=shift, timeout=timeout, stall=stall)
                 )
 
-            pipe = stack.enter_context(_Pipe(decoder, start, batch, info))
-            frames, width, height = pipe.run(apply, on_progress)
+            pipe = stack.enter_context(_Pipe(decoder, start, batch, info, window.shown_from if window else None))
+            pipe.run(apply, on_progress)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
-    return VideoResult(frames=frames, width=width, height=height, format=written)
+    width, height = pipe.size
+    return VideoResult(frames=pipe.written, width=width, height=height, first=pipe.first, format=written)
+
+
+def container_for(info: VideoInfo) -> sniff.Format:
+    """The first of MP4, MOV and MKV that can hold the source's sound and subtitles without a loss."""
+    return next(known for known in _MUXERS if holds(known, info))
+
+
+def join(
+    parts: Sequence[tuple[Path, int]],
+    source: Path,
+    target: Path,
+    *,
+    info: VideoInfo,
+    frames: int,
+    limits: Limits,
+    container: sniff.Format,
+    on_wait: Callable[[], None] = lambda: None,
+    timeout: float = SECONDS,
+) -> None:
+    """Join what `transform` has made of a video's segments, and add sound and subtitles once, from the source.
+
+    Args:
+        parts: the files in order, each with its VideoResult's `first`.
+        source: the whole video.
+        target: the file to write; it exists afterwards only if everything went well.
+        info: of the source.
+        frames: how many the parts hold together.
+        limits: for reading the source.
+        container: MP4, MOV or MKV.
+        on_wait: called about once a second; an exception from it ends the work and is passed on.
+        timeout: seconds.
+
+    Raises:
+        DamagedMedia, MediaTimeout, MediaToolError: as `transform`.
+    """
+    muxer, kept = _MUXERS[container], _subtitles(container, info)
+    segments.join(
+        parts,
+        source,
+        target,
+        info,
+        limits,
+        frames=frames,
+        muxer=muxer,
+        subtitles=kept,
+        on_wait=on_wait,
+        timeout=timeout,
+    )
 
 
 class _Pipe:
     """The two threads and the queues between them and the thread that applies the effect."""
 
     def __init__(
-        self, decoder: Decoder, start: Callable[[int, int, int], Encoder], batch: int, info: VideoInfo
+        self,
+        decoder: Decoder,
+        start: Callable[[int, int, int], Encoder],
+        batch: int,
+        info: VideoInfo,
+        shown_from: int | None,
     ) -> None:
+        self.written = 0
+        self.size = (0, 0)
+        self.first = 0
+        self._shown_from = shown_from
         self._decoder = decoder
         self._start = start
         self._encoder: Encoder | None = None
-        self._written = 0
         # No queue holds more than the few batches that there are.
         self._free: queue.Queue[torch.Tensor | None] = queue.Queue()
         self._decoded: queue.Queue[_Batch | BaseException | None] = queue.Queue()
@@ -194,35 +263,45 @@ class _Pipe:
         if self._writer.ident is not None:
             self._writer.join()
 
-    def run(self, apply: Apply, on_progress: Callable[[int], None]) -> tuple[int, int, int]:
-        """Apply the effect to all frames; returns their number, width and height."""
-        size = (0, 0)
+    def run(self, apply: Apply, on_progress: Callable[[int], None]) -> None:
+        """Apply the effect to all frames."""
         while (item := self._next(on_progress)) is not None:
             item.frames = _checked(apply(item.frames), len(item.timestamps))
+            self._drop_hidden(item)
+            on_progress(self.written)
+            if not item.timestamps:
+                self._free.put(item.buffer)
+                continue
             height, width = item.frames.shape[-2:]
             if self._encoder is None:
-                size = (width, height)
-                self._encoder = self._start(width, height, item.timestamps[0])
+                self.size, self.first = (width, height), item.timestamps[0]
+                self._encoder = self._start(width, height, self.first)
                 self._writer.start()
-            elif size != (width, height):
+            elif self.size != (width, height):
                 raise ValueError("the effect changed the size of its frames in mid-stream")
             self._applied.put(item)
-            on_progress(self._written)
-        assert self._encoder is not None
+        if self._encoder is None:
+            # Of a window; a whole video without a frame is found by the decoder.
+            raise DamagedMedia
         self._applied.put(None)
         # The writer's end, or its error.
         self._next(on_progress)
         while not self._encoder.finished(_POLL_SECONDS):
-            on_progress(self._written)
-        on_progress(self._written)
-        return self._written, *size
+            on_progress(self.written)
+        on_progress(self.written)
+
+    def _drop_hidden(self, item: _Batch) -> None:
+        """Leave out the frames that only warm the effect up."""
+        if self._shown_from is not None and item.timestamps[0] < self._shown_from:
+            hidden = sum(timestamp < self._shown_from for timestamp in item.timestamps)
+            item.timestamps, item.frames = item.timestamps[hidden:], item.frames[hidden:]
 
     def _next(self, on_progress: Callable[[int], None]) -> _Batch | None:
         while True:
             try:
                 item = self._decoded.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                on_progress(self._written)
+                on_progress(self.written)
                 continue
             if isinstance(item, BaseException):
                 raise item
@@ -248,7 +327,7 @@ class _Pipe:
         while (batch := self._applied.get()) is not None:
             for frame, timestamp in zip(batch.frames, batch.timestamps, strict=True):
                 self._encoder.write(frame, timestamp)
-                self._written += 1
+                self.written += 1
             self._free.put(batch.buffer)
         self._encoder.close()
 

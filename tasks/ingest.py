@@ -10,6 +10,7 @@ import uuid
 import celery
 
 from db import claims
+from db.claims import Claim
 from db.states import Stage
 from media import probe
 from tasks import attempt, runtime
@@ -24,7 +25,7 @@ def ingest(job_id: str) -> None:
     attempt.run(runtime.current(), uuid.UUID(job_id), Stage.INGEST, _ingest)
 
 
-def _ingest(attempt: Attempt) -> None:
+def _ingest(attempt: Attempt[Claim]) -> None:
     rt = attempt.runtime
     asset = attempt.input()
     assert asset.key is not None

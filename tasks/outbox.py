@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from db import jobs
+from db import jobs, segments
 from db.rows import JobRow
 from db.states import State
 from effects.errors import UnknownEffect
@@ -34,9 +34,18 @@ def resend(runtime: Runtime) -> None:
             sweeper.destroy_due(runtime.engine, runtime.store, job_id)
     for job_id in jobs.requeue_lapsed(runtime.engine):
         log.info("job %s: queued again", job_id)
-    runtime.sender.send(jobs.unsent(runtime.engine, limit=BATCH))
+    if lapsed := segments.requeue_lapsed(runtime.engine):
+        log.info("%d segments queued again", lapsed)
+    send_unsent(runtime)
     if not runtime.settings.embedded:
         _resend_lost(runtime)
+
+
+def send_unsent(runtime: Runtime) -> None:
+    """Send what no broker has confirmed."""
+    runtime.sender.send(jobs.unsent(runtime.engine, limit=BATCH))
+    one_a_job = runtime.settings.embedded
+    runtime.sender.send_segments(segments.unsent(runtime.engine, limit=BATCH, one_a_job=one_a_job))
 
 
 def _resend_lost(runtime: Runtime) -> None:
@@ -44,10 +53,12 @@ def _resend_lost(runtime: Runtime) -> None:
     without a message would wait for ever.
     """
     stale = jobs.sent_long_ago(runtime.engine, seconds=LOST_SECONDS, limit=BATCH)
-    if not stale:
+    pieces = segments.sent_long_ago(runtime.engine, seconds=LOST_SECONDS, limit=BATCH)
+    if not stale and not pieces:
         return
     depths = broker.depths(runtime.settings)
     runtime.sender.send([job for job in stale if depths.get(_queue(job, runtime) or "") == 0])
+    runtime.sender.send_segments([pair for pair in pieces if depths.get(_queue(pair[0], runtime) or "") == 0])
 
 
 def _queue(job: JobRow, runtime: Runtime) -> str | None:

@@ -10,8 +10,8 @@ import celery
 import kombu.exceptions
 import sqlalchemy as sa
 
-from db import jobs
-from db.rows import JobRow
+from db import jobs, segments
+from db.rows import JobRow, SegmentRow
 from db.states import Stage
 from effects import registry
 from effects.contract import Media
@@ -22,6 +22,7 @@ from tasks import queues
 log = logging.getLogger(__name__)
 
 INGEST = "ingest"
+JOIN = "join"
 
 # What a broker that is away, or has no such queue, raises on publishing.
 BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError, ConnectionError)
@@ -57,7 +58,23 @@ class Sender:
             jobs.mark_sent(self.engine, sent)
         return len(sent)
 
-    def _publish(self, job: JobRow) -> bool:
+    def send_segments(self, waiting: Iterable[tuple[JobRow, SegmentRow]]) -> int:
+        """Publish these queued segments, each with its job; as `send`."""
+        sent = []
+        for job, segment in waiting:
+            try:
+                if self._publish(job, segment.number):
+                    sent.append(segment)
+            except amqp.exceptions.ChannelError as error:
+                log.warning("job %s: the broker refused a segment's message (%s)", job.id, type(error).__name__)
+            except BROKER_ERRORS as error:
+                log.warning("the broker is away (%s); the outbox sends what it did not take", type(error).__name__)
+                break
+        if sent:
+            segments.mark_sent(self.engine, sent)
+        return len(sent)
+
+    def _publish(self, job: JobRow, *more: int) -> bool:
         """Publish one message. False when this process does not know the effect; one that does sends the job."""
         try:
             name, queue, limit = route(job, self.settings)
@@ -66,7 +83,7 @@ class Sender:
             return False
         self.app.send_task(
             name,
-            args=(str(job.id),),
+            args=(str(job.id), *more),
             queue=queue,
             soft_time_limit=limit,
             argsrepr="-",
@@ -83,5 +100,7 @@ def route(job: JobRow, settings: Settings) -> tuple[str, str, float]:
     limit = settings.image_time_limit if job.media == Media.IMAGE else settings.video_time_limit
     if job.stage is Stage.INGEST:
         return INGEST, queues.MEDIA, limit
+    if job.stage is Stage.JOIN:
+        return JOIN, queues.MEDIA, limit
     declared = registry.declaration(job.effect)
     return f"effects.{job.effect}", queues.effect_queue(declared.tag, Media(job.media)), limit

@@ -16,10 +16,10 @@ import celery.worker
 import celery.worker.state
 import filelock
 
-from db import jobs
+from db import jobs, segments
 from errors import MayflyError
 from settings import Settings
-from tasks import runtime
+from tasks import outbox, runtime
 from workers.scratch import Scratch
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class Embedded:
         app.set_default()
         self._runtime = runtime.start(self.settings, app, scratch=self._scratch.take())
         jobs.adopt(self._runtime.engine)
+        segments.adopt(self._runtime.engine)
         self._start_worker(app)
         # Meanwhile, so that the first job need not wait for it so long.
         self._start_thread("warm", lambda: importlib.import_module("torch"))
@@ -146,7 +147,7 @@ class Embedded:
     def _send_unsent(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             try:
-                self._runtime.sender.send(jobs.unsent(self._runtime.engine, limit=100))
+                outbox.send_unsent(self._runtime)
             except Exception:
                 # A thread that ended here would leave every later job standing.
                 log.exception("the outbox stumbled; it goes on")

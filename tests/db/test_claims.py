@@ -118,7 +118,7 @@ def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss,
             assert claims.finish(engine, new, result_id=store_result(engine, new).id, size=3)
     earlier = row(job_id), assets.of_job(engine, job_id), attempts(engine, job_id)
     calls = {
-        "extend": lambda: claims.extend(engine, old, done=5, total=9),
+        "extend": lambda: claims.extend(engine, old, done=5),
         "advance": lambda: claims.advance(engine, old, to=Stage.EFFECT, units_total=3),
         "finish": lambda: claims.finish(engine, old, result_id=result.id, size=3),
         "wait": lambda: claims.wait(engine, old, retry_at=clock.after(5), outcome="x"),
@@ -134,9 +134,9 @@ def test_extending_renews_the_lease_and_notes_progress(engine, queued, change):
     change(job_id, lease_until=clock.after(-1))
     assert claims.extend(engine, claim)
     assert jobs.get(engine, job_id).lease_until > clock.after(30)
-    assert claims.extend(engine, claim, done=5, total=9)
+    assert claims.extend(engine, claim, done=5)
     job = jobs.get(engine, job_id)
-    assert (job.units_done, job.units_total, job.state) == (5, 9, State.RUNNING)
+    assert (job.units_done, job.state) == (5, State.RUNNING)
 
 
 def test_advancing_queues_the_next_stage_with_its_own_tries(engine, queued):

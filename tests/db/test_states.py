@@ -33,7 +33,7 @@ def operations(engine, job_id, asset_id):
     return {
         "take": lambda: claims.take(engine, job_id, **take),
         "take from the dead": lambda: claims.take(engine, job_id, **take, dead_holder="host:1:1.0:1"),
-        "extend": lambda: claims.extend(engine, claim, done=1, total=2),
+        "extend": lambda: claims.extend(engine, claim, done=1),
         "advance": lambda: claims.advance(engine, claim, to=Stage.EFFECT, units_total=1),
         "finish": lambda: claims.finish(engine, claim, result_id=uuid.uuid4(), size=1),
         "wait": lambda: claims.wait(engine, claim, retry_at=clock.after(5), outcome="x"),

@@ -60,6 +60,13 @@ def psnr(one: Path, two: Path) -> float:
     return float(text.rsplit("average:", 1)[1].split()[0])
 
 
+def worst_psnr(one: Path, two: Path) -> float:
+    """Of the pairs of frames of two videos, the lowest peak signal-to-noise ratio, in decibels."""
+    graph = "psnr=stats_file=-"
+    lines = ffmpeg("-i", one, "-i", two, "-lavfi", graph, "-an", "-f", "null", "/dev/null").decode().splitlines()
+    return min(float(line.split("psnr_avg:", 1)[1].split()[0]) for line in lines)
+
+
 def _ffprobe(path: Path, *options: str) -> dict[str, Any]:
     command = ["ffprobe", "-v", "error", "-of", "json", *options, f"file:{path}"]
     return dict(json.loads(subprocess.run(command, check=True, timeout=60, capture_output=True).stdout))

@@ -6,7 +6,7 @@ import io
 import pytest
 import sqlalchemy as sa
 
-from db import clock, jobs
+from db import clock, jobs, segments
 from db.states import Retention
 from db.tables import JOBS
 from media.storage_folder import FolderStore
@@ -31,6 +31,12 @@ class Sender:
         self.sent += ids
         jobs.mark_sent(self.engine, ids)
         return len(ids)
+
+    def send_segments(self, waiting):
+        found = [] if self.away else [segment for _, segment in waiting]
+        self.sent += [(segment.job_id, segment.number) for segment in found]
+        segments.mark_sent(self.engine, found)
+        return len(found)
 
 
 @pytest.fixture

@@ -137,10 +137,10 @@ def test_a_cancelled_job_stops_at_its_next_progress(rt, job, monkeypatch):
     steps = []
 
     def work(running):
-        running.progress(1, 10)
+        running.progress(1)
         steps.append(jobs.get(rt.engine, job_id).units_done)
         jobs.end(rt.engine, job_id, to=State.CANCELLED)
-        running.progress(2, 10)
+        running.progress(2)
         steps.append("too far")
 
     found = run(rt, job_id, work)
@@ -153,7 +153,7 @@ def test_progress_is_not_written_at_every_frame(rt, job):
 
     def work(running):
         for done in range(100):
-            running.progress(done, 100)
+            running.progress(done)
         assert jobs.get(rt.engine, job_id).units_total is None
         finish(running)
 
@@ -162,7 +162,7 @@ def test_progress_is_not_written_at_every_frame(rt, job):
 
 def test_work_that_takes_too_long_fails(rt, job):
     hurried = dataclasses.replace(rt, settings=rt.settings.model_copy(update={"image_time_limit": 1e-9}))
-    found = run(hurried, job(), lambda running: running.progress(1, 2))
+    found = run(hurried, job(), lambda running: running.progress(1))
     assert (found.state, found.error) == (State.FAILED, TimeOver.code)
 
 

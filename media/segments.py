@@ -1,0 +1,178 @@
+"""Where a long video is cut: at keyframes, into pieces of about equal work that can be decoded each by itself."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from media import ffmpeg, process
+from media.errors import MediaToolError
+from media.limits import Limits
+from media.probe import VideoInfo
+
+INDEX_SECONDS = 120.0
+_INDEX_BYTES = 16 * 1024**2
+_LEAST_SHARE = 0.5  # of the wanted length
+_LAST_SHARE = 0.4  # a last segment that would be shorter is left with the one before
+
+
+@dataclasses.dataclass(frozen=True)
+class Packet:
+    """When a frame is shown, in ticks of the time base, and whether decoding can begin with it."""
+
+    shown_at: int
+    key: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Window:
+    """Which frames of a piece count, in ticks of the source's time base; None is the end.
+
+    Attributes:
+        apply_from: the first frame that the effect gets; those before only make it decodable.
+        shown_from: the first frame of the segment; those before only warm the effect up.
+        shown_to: the first frame of the next segment.
+    """
+
+    apply_from: int
+    shown_from: int
+    shown_to: int | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One piece to cut: from the keyframe that is shown at `start` to what is shown before `stop`, and its window."""
+
+    start: int | None
+    stop: int | None
+    window: Window
+
+
+def index(source: Path, info: VideoInfo, limits: Limits) -> list[Packet] | None:
+    """The packets of the video that are shown, in the order of decoding; None when some have no timestamp.
+
+    Raises:
+        DamagedMedia, MediaTimeout, MediaToolError: as probe.probe_video.
+    """
+    finished = process.run(ffmpeg.packets(source, info, limits), timeout=INDEX_SECONDS, max_output=_INDEX_BYTES)
+    found = []
+    for line in ffmpeg.check(finished).decode("ascii", "replace").splitlines():
+        shown_at, _, flags = line.partition(",")
+        if not shown_at.lstrip("-").isdigit():
+            return None
+        # An edit list hides what is before its beginning.
+        if "D" not in flags:
+            found.append(Packet(int(shown_at), "K" in flags))
+    return found
+
+
+def plan(packets: Sequence[Packet], *, frames: int, before: int = 0, hidden: int = 0) -> list[Segment]:
+    """Borders at keyframes.
+
+    Args:
+        packets: of the whole video, in the order of decoding.
+        frames: wanted in a segment.
+        before: frames before a segment that the effect needs to have seen.
+        hidden: frames on either side that the decoder's filters need to have seen.
+
+    Returns:
+        Segments that cover every frame once; fewer than two when there is no place to cut, or no use.
+    """
+    times = sorted(packet.shown_at for packet in packets)
+    if len(set(times)) < len(times) or len(times) < 2 * frames:
+        return []
+    keys = sorted(packet.shown_at for packet in packets if packet.key)
+    borders = _borders([bisect.bisect_left(times, key) for key in keys], len(times), frames)
+    segments = []
+    for number, place in enumerate(borders):
+        end = borders[number + 1] if number + 1 < len(borders) else len(times)
+        apply_from = times[max(0, place - before)]
+        decoded_from = times[max(0, place - before - hidden)]
+        decodable = bisect.bisect_right(keys, decoded_from)
+        segments.append(
+            Segment(
+                start=keys[decodable - 1] if number and decodable else None,
+                stop=times[end + hidden] if end + hidden < len(times) else None,
+                window=Window(
+                    apply_from=apply_from,
+                    shown_from=times[place],
+                    shown_to=times[end] if end < len(times) else None,
+                ),
+            )
+        )
+    return segments
+
+
+def _borders(places: Sequence[int], count: int, frames: int) -> list[int]:
+    """The frames at which segments begin: of the places where that is possible, those nearest to the wanted length."""
+    borders = [0]
+    for place, following in zip(places, [*places[1:], count], strict=True):
+        length = place - borders[-1]
+        nearest = length >= frames or following - borders[-1] - frames > frames - length
+        if length >= frames * _LEAST_SHARE and nearest and count - place >= max(1, frames * _LAST_SHARE):
+            borders.append(place)
+    return borders
+
+
+def cut(source: Path, target: Path, info: VideoInfo, limits: Limits, segment: Segment, *, timeout: float) -> None:
+    """Copy one piece of the video to a file. Raises DamagedMedia, MediaTimeout, MediaToolError."""
+    start, stop = (None if at is None else at * info.time_base for at in (segment.start, segment.stop))
+    command = ffmpeg.cut(source, target, info, limits, start=start, stop=stop)
+    ffmpeg.check(process.run(command, timeout=timeout))
+
+
+def join(
+    parts: Sequence[tuple[Path, int]],
+    source: Path,
+    target: Path,
+    info: VideoInfo,
+    limits: Limits,
+    *,
+    frames: int,
+    muxer: str,
+    subtitles: Mapping[int, str],
+    on_wait: Callable[[], None],
+    timeout: float,
+) -> None:
+    """Join encoded parts to one video with sound and subtitles of the source.
+
+    Args:
+        parts: files in their order, each with the source's timestamp of its first frame, in ticks of the time base.
+        source: the video that the parts were made of.
+        target: the file to write; beside it, and only meanwhile, the list of the parts.
+        info: of the source.
+        limits: for reading the source.
+        frames: how many the parts hold together.
+        muxer: ffmpeg's name of the container.
+        subtitles: the tracks to keep, each with its encoder, as ffmpeg.encode.
+        on_wait: called about once a second; an exception from it ends the work.
+        timeout: seconds.
+
+    Raises:
+        DamagedMedia, MediaTimeout, MediaToolError: no target is left.
+    """
+    begin = parts[0][1]
+    # Whole microseconds of the distance from the begin, so that no rounding adds up.
+    starts = [round((first - begin) * info.time_base * 1_000_000) for _, first in parts]
+    script = target.with_suffix(".parts")
+    lines = ["ffconcat version 1.0"]
+    for number, (path, _) in enumerate(parts):
+        lines.append("file '{}'".format(str(path).replace("'", r"'\''")))
+        if number + 1 < len(parts):
+            lines.append(f"duration {starts[number + 1] - starts[number]}us")
+    try:
+        script.write_text("\n".join(lines) + "\n")
+        command = ffmpeg.join(script, source, target, info, limits, muxer=muxer, subtitles=subtitles, first=begin)
+        finished = process.run(command, timeout=timeout, on_wait=on_wait)
+        if finished.code:
+            raise ffmpeg.encoder_failure(finished.code, finished.last_lines)
+        written = dataclasses.replace(info, stream=0, demuxer="matroska" if muxer == "matroska" else "mov")
+        if len(index(target, written, limits) or []) != frames:
+            raise MediaToolError("a part of the video was lost while it was joined: try again")
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        script.unlink(missing_ok=True)

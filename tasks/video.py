@@ -1,0 +1,188 @@
+"""A video's way through a worker: whole when it is short, else cut into segments that any worker takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from db import segments
+from db.claims import Claim
+from db.segments import SegmentClaim
+from db.states import Retention
+from effects.contract import Parameters
+from media import probe, sniff
+from media import segments as pieces
+from media.errors import DamagedMedia
+from media.probe import VideoInfo
+from tasks import result
+from tasks.attempt import Attempt
+from tasks.errors import ClaimLost
+from tasks.pace import Long, Paced
+
+if TYPE_CHECKING:
+    import torch
+
+    from effects.runner import Runner
+    from media.video import VideoResult
+
+LONG = 2  # a video is cut when it takes so many times the seconds that a segment may take
+SHARES = 12  # a shorter long one is cut into about so many, for several workers to share it evenly
+LEAST_SECONDS = 2.5  # of work in a segment; starting one costs some tenths of a second
+DEINTERLACING_FRAMES = 2  # that the filter looks at on either side
+
+
+def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
+    """Apply the effect to a whole video and finish the job; or turn the job into segments, if that takes long."""
+    rt, source = attempt.runtime, attempt.input()
+    assert source.key is not None
+    path, target = attempt.scratch / f"input{source.suffix}", attempt.scratch / "result"
+    rt.store.fetch(source.key, path)
+    info = probe.probe_video(path, rt.limits)
+    most = LONG * rt.settings.segment_seconds
+    try:
+        paced = Paced(runner.video(params), frames=info.frame_count, most=most)
+        made = _transform(
+            attempt,
+            runner,
+            paced,
+            path,
+            target,
+            info,
+            on_progress=lambda done: attempt.progress(done if paced.decided else 0),
+        )
+    except Long as long:
+        if _split(attempt, runner, path, info, long.pace):
+            return
+        made = _transform(attempt, runner, runner.video(params), path, target, info)
+    result.store_file(attempt, target, suffix=made.suffix)
+
+
+def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Parameters) -> None:
+    """Apply the effect to one segment; if it is the last to end, queue the join."""
+    rt, piece, facts = attempt.runtime, attempt.input(), attempt.job.video
+    assert piece.key is not None and facts is not None
+    path, target = attempt.scratch / f"piece{piece.suffix}", attempt.scratch / "part"
+    rt.store.fetch(piece.key, path)
+    info, window = VideoInfo.from_json(facts["source"]), pieces.Window(**attempt.claim.segment.window)
+    made = _transform(attempt, runner, runner.video(params), path, target, info, window)
+    if made.first != window.shown_from:
+        # Its place in the whole is known by its first frame.
+        raise DamagedMedia
+    part = attempt.reserve(Retention.INTERMEDIATE, made.suffix)
+    assert part.key is not None
+    size = _put(attempt, part.key, target)
+    ended = segments.finish(rt.engine, attempt.claim, part_id=part.id, size=size, units=made.frames)
+    if ended is None:
+        rt.store.destroy(part.key)
+        raise ClaimLost("the job ended while a part of it was stored")
+    rt.destroyer.destroy(ended.due)
+    if ended.joinable is not None:
+        rt.sender.send([ended.joinable])
+    elif rt.settings.embedded:
+        rt.sender.send_segments(segments.unsent(rt.engine, limit=1, one_a_job=True))
+
+
+def join(attempt: Attempt[Claim]) -> None:
+    """Join the parts of all segments, with the sound and subtitles of the source, and finish the job."""
+    from media import video
+
+    rt, source, facts = attempt.runtime, attempt.input(), attempt.job.video
+    assert source.key is not None and facts is not None
+    path, target = attempt.scratch / f"input{source.suffix}", attempt.scratch / "result"
+    rt.store.fetch(source.key, path)
+    parts = []
+    for segment, part in segments.parts(rt.engine, attempt.job.id):
+        assert part.key is not None
+        attempt.progress(attempt.job.units_done)
+        parts.append((attempt.scratch / f"part-{segment.number}", pieces.Window(**segment.window).shown_from))
+        rt.store.fetch(part.key, parts[-1][0])
+    container = sniff.NAMED[facts["container"]]
+    video.join(
+        parts,
+        path,
+        target,
+        info=VideoInfo.from_json(facts["source"]),
+        frames=attempt.job.units_done,
+        limits=rt.limits,
+        container=container,
+        on_wait=lambda: attempt.progress(attempt.job.units_done),
+        timeout=rt.settings.video_time_limit,
+    )
+    result.store_file(attempt, target, suffix=container.suffix)
+
+
+def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo, pace: float) -> bool:
+    """Cut the video and queue its segments. False when there is no place to cut it."""
+    from media import video
+
+    rt = attempt.runtime
+    packets = pieces.index(path, info, rt.limits) or []
+    seconds = rt.settings.segment_seconds
+    if not rt.settings.embedded:
+        # One worker needs no more borders than a crash makes worth while.
+        seconds = min(seconds, max(LEAST_SECONDS, len(packets) * pace / SHARES))
+    planned = pieces.plan(
+        packets,
+        frames=max(1, round(seconds / pace)),
+        before=runner.effect.declaration.temporal_context,
+        hidden=DEINTERLACING_FRAMES if info.interlaced else 0,
+    )
+    if len(planned) < 2:
+        return False
+    rows = []
+    for one in planned:
+        attempt.progress(0)
+        piece = attempt.scratch / f"piece{path.suffix}"
+        pieces.cut(path, piece, info, rt.limits, one, timeout=rt.settings.video_time_limit)
+        asset = attempt.reserve(Retention.INTERMEDIATE, path.suffix)
+        assert asset.key is not None
+        size = _put(attempt, asset.key, piece)
+        rows.append(segments.Plan(piece_id=asset.id, size=size, window=dataclasses.asdict(one.window)))
+    facts = {"source": info.to_json(), "container": video.container_for(info).name}
+    if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=len(packets)):
+        raise ClaimLost("the job ended while it was cut")
+    rt.sender.send_segments(segments.unsent(rt.engine, limit=len(rows), one_a_job=rt.settings.embedded))
+    return True
+
+
+def _transform(
+    attempt: Attempt[Claim] | Attempt[SegmentClaim],
+    runner: Runner,
+    apply: Callable[[torch.Tensor], torch.Tensor],
+    path: Path,
+    target: Path,
+    info: VideoInfo,
+    window: pieces.Window | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> VideoResult:
+    from media import video
+
+    rt = attempt.runtime
+    try:
+        return video.transform(
+            path,
+            target,
+            apply,
+            info=info,
+            batch=runner.effect.declaration.batch,
+            limits=rt.limits,
+            on_progress=on_progress or attempt.progress,
+            container=None if window is None else sniff.MP4,
+            window=window,
+            crf=rt.settings.video_crf,
+            preset=rt.settings.video_preset,
+            timeout=rt.settings.video_time_limit,
+        )
+    except ClaimLost:
+        runner.release()
+        raise
+
+
+def _put(attempt: Attempt[Claim] | Attempt[SegmentClaim], key: str, path: Path) -> int:
+    """Store a file; returns its size in bytes."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        attempt.runtime.store.put(key, file, size)
+    return size

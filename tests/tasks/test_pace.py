@@ -1,0 +1,68 @@
+"""A long video is noticed by its first second, a short one is never disturbed."""
+
+import pytest
+import torch
+
+from tasks import pace
+from tasks.pace import Long, Paced
+
+FRAMES = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes only when it is told to."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    found = Clock()
+    monkeypatch.setattr(pace.time, "monotonic", found.monotonic)
+    return found
+
+
+def run(clock, paced, batches):
+    """Feed batches; returns how many were taken before Long."""
+    for number in range(batches):
+        try:
+            paced(FRAMES)
+        except Long as long:
+            return number, long.pace
+        assert clock
+    return batches, None
+
+
+def paced(clock, *, frames, most, seconds, first=None):
+    costs = iter([seconds if first is None else first])
+
+    def apply(given):
+        clock.now += next(costs, seconds)
+        return given
+
+    return Paced(apply, frames=frames, most=most)
+
+
+def test_the_pace_of_the_first_second_decides(clock):
+    taken, found = run(clock, paced(clock, frames=1000, most=20, seconds=0.2), 100)
+    assert taken == 6  # one to warm up, five make a second
+    assert found == pytest.approx(0.05)
+
+
+def test_the_first_batch_is_not_counted(clock):
+    _, found = run(clock, paced(clock, frames=1000, most=20, seconds=0.2, first=9.0), 100)
+    assert found == pytest.approx(0.05)
+
+
+def test_a_video_that_is_short_enough_is_left_alone(clock):
+    one = paced(clock, frames=400, most=20.001, seconds=0.2)
+    assert run(clock, one, 100) == (100, None)
+    assert one.decided
+
+
+def test_it_decides_once(clock):
+    one = paced(clock, frames=1000, most=20, seconds=0.2)
+    run(clock, one, 100)
+    assert run(clock, one, 100) == (100, None)
