@@ -52,6 +52,7 @@ class Attempt(Generic[C]):
         self.claim = claim
         self.job = claim.job
         self.lost = threading.Event()
+        self._reserved: list[AssetRow] = []
         self._written = time.monotonic()
         settings = runtime.settings
         limit = settings.image_time_limit if self.job.media == "image" else settings.video_time_limit
@@ -71,10 +72,10 @@ class Attempt(Generic[C]):
         raise InputGone("the upload was deleted before the effect was done; submit it again")
 
     def reserve(self, retention: Retention, suffix: str) -> AssetRow:
-        """The row of an asset that this attempt is about to store."""
+        """The row of an asset that this attempt is about to store; destroyed with the attempt until `keep`."""
         term = self.runtime.policy.term(retention, clock.now())
         with engines.writing(self.runtime.engine) as connection:
-            return assets.reserve(
+            asset = assets.reserve(
                 connection,
                 self.job.id,
                 retention=retention,
@@ -83,6 +84,19 @@ class Attempt(Generic[C]):
                 due_at=term.due_at,
                 deadline_at=term.deadline_at,
             )
+        self._reserved.append(asset)
+        return asset
+
+    def keep(self) -> None:
+        """Say that what was reserved so far has found its place in the tables."""
+        self._reserved.clear()
+
+    def discard(self) -> None:
+        """Destroy what was reserved for nothing, even if the job and its assets ended before the bytes came."""
+        for asset in self._reserved:
+            with engines.writing(self.runtime.engine) as connection:
+                assets.make_one_due(connection, asset.id)
+        sweeper.destroy_all(self.runtime.engine, self.runtime.store, self._reserved)
 
     def progress(self, done: int) -> None:
         """Note how far the work is. Raises ClaimLost when it is not wanted any more, TimeOver when it took too long."""
@@ -144,8 +158,10 @@ def _work(attempt: Attempt[C], work: Callable[[Attempt[C]], None]) -> None:
         log.info("job %s: %s done", name, attempt.job.stage)
     except ClaimLost:
         log.info("job %s: this attempt is not wanted any more", name)
+        attempt.discard()
         sweeper.destroy_due(runtime.engine, runtime.store, attempt.job.id)
     except Exception as error:  # noqa: BLE001 - the one place that turns every error into a state
+        attempt.discard()
         _settle(attempt, error)
     finally:
         shutil.rmtree(runtime.scratch / name, ignore_errors=True)
@@ -162,6 +178,7 @@ def _settle(attempt: Attempt[C], error: Exception) -> None:
     if isinstance(verdict, retry.Retry):
         retry_at = clock.now() + datetime.timedelta(seconds=verdict.delay)
         attempt.rows.wait(attempt.runtime.engine, attempt.claim, retry_at=retry_at, outcome=verdict.code)
+        sweeper.destroy_due(attempt.runtime.engine, attempt.runtime.store, attempt.job.id)
     else:
         _fail(attempt, verdict)
 

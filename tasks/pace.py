@@ -49,7 +49,7 @@ class Paced:
         now = time.monotonic()
         if self._calls == 1:
             self._since = now
-        if self._since is None or now - self._since < PROBE_SECONDS:
+        if self._since is None or not self._seen or now - self._since < PROBE_SECONDS:
             return
         self.decided = True
         pace = (now - self._since) / self._seen

@@ -26,7 +26,6 @@ def store(attempt: Attempt[Claim], stream: BinaryIO, size: int, *, suffix: str) 
     rt.store.put(asset.key, stream, size)
     due = claims.finish(rt.engine, attempt.claim, result_id=asset.id, size=size)
     if due is None:
-        # Whoever ended the job may have destroyed this asset before its bytes came.
-        rt.store.destroy(asset.key)
         raise ClaimLost("the job ended while its result was stored")
+    attempt.keep()
     rt.destroyer.destroy(due)

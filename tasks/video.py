@@ -75,8 +75,8 @@ def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Par
     size = _put(attempt, part.key, target)
     ended = segments.finish(rt.engine, attempt.claim, part_id=part.id, size=size, units=made.frames)
     if ended is None:
-        rt.store.destroy(part.key)
         raise ClaimLost("the job ended while a part of it was stored")
+    attempt.keep()
     rt.destroyer.destroy(ended.due)
     if ended.joinable is not None:
         rt.sender.send([ended.joinable])
@@ -143,6 +143,7 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
     facts = {"source": info.to_json(), "container": video.container_for(info).name}
     if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=len(packets)):
         raise ClaimLost("the job ended while it was cut")
+    attempt.keep()
     rt.sender.send_segments(segments.unsent(rt.engine, limit=len(rows), one_a_job=rt.settings.embedded))
     return True
 

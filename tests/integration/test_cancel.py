@@ -32,7 +32,9 @@ def test_a_photo_in_mid_effect(busy: Stage, worker: Process, photo: Path):
     assert busy.objects(job) == []
     assert "owner-cancels" not in busy.dump()
     # The effect that slept on has not brought its result.
-    wait_for("the worker's word", lambda: f"job {job}: attempt 1 is not wanted any more" in worker.text, seconds=20)
+    wait_for(
+        "the worker's word", lambda: f"job {job}-1: this attempt is not wanted any more" in worker.text, seconds=20
+    )
     assert busy.objects(job) == []
     assert busy.job(job).state is State.CANCELLED
     assert [outcome for _, outcome, _ in busy.attempts(job)] == ["cancelled"]

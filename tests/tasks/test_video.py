@@ -1,0 +1,191 @@
+"""A long video goes in segments and comes out whole; what fails, fails as a job does."""
+
+import pytest
+import sqlalchemy as sa
+
+from db import assets, clock, jobs, segments
+from db.states import AssetState, Retention, Stage, State
+from db.tables import SEGMENTS
+from effects import registry
+from media import probe
+from media.errors import MediaToolError, StorageUnavailable
+from tasks import attempt, effect, outbox, pace, video
+from tasks.attempt import Attempt
+from tests.media import clips
+
+registry.load(["benchmarks.effects"])
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Six seconds with a keyframe each second, and sound."""
+    sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=6")
+    x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25", "-c:a", "aac", "-shortest")
+    return clips.make(tmp_path_factory.mktemp("film") / "film.mp4", *sound, *x264, seconds=6)
+
+
+@pytest.fixture
+def hurried(rt, monkeypatch):
+    """A runtime whose pace is known after an instant, and in which everything is long."""
+    monkeypatch.setattr(pace, "PROBE_SECONDS", 0.0)
+    object.__setattr__(rt, "settings", rt.settings.model_copy(update={"segment_seconds": 1e-6}))
+    monkeypatch.setattr(video.pieces, "plan", planned(video.pieces.plan))
+    return rt
+
+
+def planned(plan):
+    """With segments of two seconds, whatever the pace was."""
+    return lambda packets, *, frames, before, hidden: plan(packets, frames=50, before=before, hidden=hidden)
+
+
+@pytest.fixture
+def long_job(hurried, job, film):
+    """A job that is cut into its segments."""
+    job_id = job(content=film.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    assert jobs.get(hurried.engine, job_id).stage is Stage.SEGMENTS
+    return job_id
+
+
+def run(rt, job_id, number, work=effect._work_on_segment):
+    attempt.run_segment(rt, job_id, number, work)
+
+
+def rows(rt, job_id):
+    with rt.engine.connect() as connection:
+        return segments.of_job(connection, job_id)
+
+
+def stored(rt, job_id):
+    return [asset for asset in assets.of_job(rt.engine, job_id) if asset.state is AssetState.STORED]
+
+
+def test_cut_in_any_order_and_joined(hurried, long_job, film, tmp_path):
+    assert [number for _, number in hurried.sender.sent] == [0]  # embedded: one at a time
+    for number in (2, 0, 1):
+        run(hurried, long_job, number)
+    job = jobs.get(hurried.engine, long_job)
+    assert (job.state, job.stage, job.units_done, job.units_total) == (State.QUEUED, Stage.JOIN, 150, 150)
+    assert hurried.sender.sent[-1] == long_job
+    attempt.run(hurried, long_job, Stage.JOIN, video.join)
+    hurried.close()
+    assert jobs.get(hurried.engine, long_job).state is State.DONE
+    (result,) = stored(hurried, long_job)
+    assert result.retention is Retention.RESULT
+    hurried.store.fetch(result.key, tmp_path / "result.mp4")
+    assert clips.timestamps(tmp_path / "result.mp4") == clips.timestamps(film)
+    assert clips.packets(tmp_path / "result.mp4") == clips.packets(film)
+    assert clips.psnr(tmp_path / "result.mp4", film) > 30
+    assert len(list(hurried.store.objects())) == 1
+    assert list(hurried.scratch.iterdir()) == []
+
+
+def test_a_short_video_is_one_unit(rt, job, film):
+    job_id = job(content=film.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    assert jobs.get(rt.engine, job_id).state is State.DONE
+    assert rows(rt, job_id) == []
+
+
+def test_a_long_video_that_cannot_be_cut_is_one_unit(hurried, job, tmp_path):
+    source = clips.make(tmp_path / "one-keyframe.mp4", *clips.H264, "-g", "1000", seconds=3)
+    job_id = job(content=source.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    assert jobs.get(hurried.engine, job_id).state is State.DONE
+    assert rows(hurried, job_id) == []
+
+
+def test_a_piece_is_destroyed_when_its_segment_is_done(hurried, long_job):
+    assert [asset.retention for asset in stored(hurried, long_job)].count(Retention.INTERMEDIATE) == 3
+    run(hurried, long_job, 0)
+    hurried.close()
+    left = [asset.id for asset in stored(hurried, long_job)]
+    piece, part = rows(hurried, long_job)[0].piece_id, rows(hurried, long_job)[0].part_id
+    assert piece not in left
+    assert part in left
+
+
+def test_a_second_delivery_of_a_segment_does_nothing(hurried, long_job):
+    run(hurried, long_job, 0)
+    before = rows(hurried, long_job)
+    run(hurried, long_job, 0, work=lambda _: pytest.fail("it has no claim"))
+    assert rows(hurried, long_job) == before
+
+
+def test_only_the_segment_that_failed_is_tried_again(hurried, long_job):
+    run(hurried, long_job, 1)
+
+    def work(_):
+        raise StorageUnavailable("the object store does not answer")
+
+    run(hurried, long_job, 0, work=work)
+    assert [row.state for row in rows(hurried, long_job)] == [State.WAITING, State.DONE, State.QUEUED]
+    assert [row.tries for row in rows(hurried, long_job)] == [1, 1, 0]
+
+
+def test_a_segment_that_fails_three_times_fails_the_job(hurried, long_job):
+    run(hurried, long_job, 1)
+
+    def work(_):
+        raise MediaToolError
+
+    for _ in range(3):
+        run(hurried, long_job, 0, work=work)
+        due = SEGMENTS.c.state == State.WAITING.value
+        with hurried.engine.begin() as connection:
+            connection.execute(sa.update(SEGMENTS).where(due).values(retry_at=clock.after(-1)))
+        segments.requeue_lapsed(hurried.engine)
+    job = jobs.get(hurried.engine, long_job)
+    assert (job.state, job.error) == (State.FAILED, "media_tool_failed")
+    assert list(hurried.store.objects()) == []
+    assert job.video is None
+
+
+def test_a_cancelled_job_stops_its_segments(hurried, long_job, monkeypatch):
+    monkeypatch.setattr(attempt, "PROGRESS_SECONDS", 0.0)
+
+    def work(running: Attempt):
+        running.progress(1)
+        jobs.end(hurried.engine, long_job, to=State.CANCELLED)
+        running.progress(2)
+        pytest.fail("it goes on")
+
+    run(hurried, long_job, 0, work=work)
+    assert list(hurried.store.objects()) == []
+    assert {row.state for row in rows(hurried, long_job)} == {State.CANCELLED}
+
+
+def test_a_job_that_ends_while_it_is_cut_leaves_nothing(hurried, job, film, monkeypatch):
+    job_id = job(content=film.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    cut = video.pieces.cut
+
+    def interrupted(*arguments, **options):
+        jobs.end(hurried.engine, job_id, to=State.CANCELLED)
+        cut(*arguments, **options)
+
+    monkeypatch.setattr(video.pieces, "cut", interrupted)
+    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    assert jobs.get(hurried.engine, job_id).state is State.CANCELLED
+    assert list(hurried.store.objects()) == []
+    assert rows(hurried, job_id) == []
+
+
+def test_the_outbox_moves_segments_and_the_join(hurried, long_job):
+    hurried.sender.sent.clear()
+    outbox.resend(hurried)
+    assert hurried.sender.sent == []  # the first is on its way
+    run(hurried, long_job, 0)
+    assert hurried.sender.sent == [(long_job, 1)]
+    hurried.sender.away = True
+    for number in (1, 2):
+        run(hurried, long_job, number)
+    hurried.sender.away = False
+    outbox.resend(hurried)
+    assert hurried.sender.sent[-1] == long_job
+
+
+def test_segments_know_the_source_and_nothing_personal(hurried, long_job):
+    job = jobs.get(hurried.engine, long_job)
+    info = probe.VideoInfo.from_json(job.video["source"])
+    assert (info.width, info.height, info.codec) == (64, 48, "h264")
+    assert set(job.video) == {"source", "container"}
