@@ -152,7 +152,7 @@ def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) 
 def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:
     """Put a job aside until `retry_at`. False when the claim is lost."""
     with engine.begin() as connection:
-        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at)
+        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at, started_at=None)
 
 
 def fail(engine: sa.Engine, claim: Claim, *, error: str, error_text: str) -> bool:

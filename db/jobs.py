@@ -232,6 +232,7 @@ def requeue_lapsed(engine: sa.Engine) -> list[uuid.UUID]:
                 holder=None,
                 retry_at=None,
                 sent_at=None,
+                started_at=None,
             )
             .returning(JOBS.c.id)
         )

@@ -7,7 +7,7 @@ import datetime
 from typing import Self
 
 from db.rows import JobRow
-from db.states import State
+from db.states import Stage, State
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class Job:
         error: a stable code, None unless the job failed.
         error_text: a sentence for people.
         created_at: when it was submitted, UTC.
+        started_at: when the work on its units began, UTC; None before.
         finished_at: when it reached its final state, UTC.
     """
 
@@ -36,6 +37,7 @@ class Job:
     error: str | None
     error_text: str | None
     created_at: datetime.datetime
+    started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
 
     @property
@@ -44,6 +46,16 @@ class Job:
         if self.state is State.DONE:
             return 1.0
         return min(1.0, self.units_done / self.units_total) if self.units_total else 0.0
+
+    def remaining(self, now: datetime.datetime | None = None) -> float | None:
+        """Seconds until the last unit is finished, by the pace of all workers since the work began.
+
+        None when there is no pace yet, or nothing left to do. `now` is this moment unless given.
+        """
+        if self.state is not State.RUNNING or self.started_at is None or not self.units_total or not self.units_done:
+            return None
+        elapsed = ((now or datetime.datetime.now(datetime.UTC)) - self.started_at).total_seconds()
+        return max(0.0, elapsed / self.units_done * (self.units_total - self.units_done))
 
     @classmethod
     def of(cls, row: JobRow) -> Self:
@@ -58,5 +70,6 @@ class Job:
             error=row.error,
             error_text=row.error_text,
             created_at=row.created_at,
+            started_at=row.started_at if row.stage in (Stage.EFFECT, Stage.SEGMENTS) else None,
             finished_at=row.finished_at,
         )

@@ -297,7 +297,8 @@ def _hardening(limits: Limits, demuxer: str) -> dict[str, Any]:
 
 def _to_planes(info: VideoInfo) -> str:
     """The filter that makes RGB of a decoded frame, at the size that was probed: a change of size in mid-stream must
-    not change a frame's number of bytes. zimg takes half of swscale's time, but not every kind of frame.
+    not change a frame's number of bytes. zimg, with bilinear chroma, is quicker than swscale with bicubic, but does
+    not take every kind of frame.
     """
     even = info.width % 2 == info.height % 2 == 0
     if info.pixel_format not in _ZIMG_FORMATS or info.interlaced or not even:

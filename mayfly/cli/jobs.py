@@ -97,7 +97,12 @@ def status(
             found = progress.wait(client, found, [f"{one.effect} {one.id[:8]}" for one in found])
         if json:
             for one in found:
-                console.emit(_facts(one, None) | {"progress": one.progress, "created_at": one.created_at.isoformat()})
+                more = {
+                    "progress": one.progress,
+                    "remaining": one.remaining(),
+                    "created_at": one.created_at.isoformat(),
+                }
+                console.emit(_facts(one, None) | more | {"created_at": one.created_at.isoformat()})
             return
         table = rich.table.Table("job", "effect", "media", "state", "progress", "error")
         for one in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Sequence
 
@@ -23,11 +24,12 @@ def wait(client: Client, jobs: Sequence[Job], names: Sequence[str]) -> list[Job]
         rich.progress.TaskProgressColumn(),
         rich.progress.TextColumn("{task.fields[state]}"),
         rich.progress.TimeElapsedColumn(),
-        rich.progress.TimeRemainingColumn(),
+        rich.progress.TextColumn("{task.fields[left]}"),
     )
     with rich.progress.Progress(*columns, console=people) as bars:
         shown = {
-            job.id: bars.add_task(name, total=1.0, state=job.state.value) for job, name in zip(jobs, names, strict=True)
+            job.id: bars.add_task(name, total=1.0, state=job.state.value, left="")
+            for job, name in zip(jobs, names, strict=True)
         }
         current = {job.id: job for job in jobs}
         while True:
@@ -35,7 +37,7 @@ def wait(client: Client, jobs: Sequence[Job], names: Sequence[str]) -> list[Job]
                 if job.state.final:
                     continue
                 found = current[job.id] = client.status(job)
-                bars.update(shown[job.id], completed=found.progress, state=found.state.value)
+                bars.update(shown[job.id], completed=found.progress, state=found.state.value, left=_left(found))
                 if found.state.final:
                     bars.stop_task(shown[job.id])
                     if found.state is not State.DONE:
@@ -43,3 +45,9 @@ def wait(client: Client, jobs: Sequence[Job], names: Sequence[str]) -> list[Job]
             if all(job.state.final for job in current.values()):
                 return list(current.values())
             time.sleep(POLL_SECONDS)
+
+
+def _left(job: Job) -> str:
+    """What is left, by the job's own pace: the bars know nothing of work that was done before they were shown."""
+    seconds = job.remaining()
+    return "" if seconds is None else f"{datetime.timedelta(seconds=round(seconds))} left"
