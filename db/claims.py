@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -136,8 +137,10 @@ def hand_over(connection: sa.Connection, claim: Claim, **values: Any) -> bool:
     return True
 
 
-def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) -> list[AssetRow] | None:
-    """Complete a job: its result is stored, everything else of it is due.
+def finish(
+    engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int, previews: Mapping[uuid.UUID, int] | None = None
+) -> list[AssetRow] | None:
+    """Complete a job: its result is stored, and its previews by their sizes in bytes; everything else of it is due.
 
     Returns:
         What is due. None when the claim is lost.
@@ -145,8 +148,10 @@ def finish(engine: sa.Engine, claim: Claim, *, result_id: uuid.UUID, size: int) 
     with engine.begin() as connection:
         if not _release(connection, claim, State.DONE, outcome="done", finished_at=clock.now()):
             return None
-        assets.mark_stored(connection, result_id, size=size)
-        return assets.make_due(connection, claim.job.id, but=[result_id])
+        kept = {result_id: size} | dict(previews or {})
+        for asset_id, bytes_ in kept.items():
+            assets.mark_stored(connection, asset_id, size=bytes_)
+        return assets.make_due(connection, claim.job.id, but=kept)
 
 
 def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:

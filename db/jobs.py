@@ -51,6 +51,7 @@ def create(
     lease: float,
     stage: Stage = Stage.INGEST,
     units_total: int | None = None,
+    output: dict[str, Any] | None = None,
 ) -> tuple[JobRow, AssetRow | None]:
     """Insert a job and its input's row, in one transaction and before any byte of the input is stored.
 
@@ -68,6 +69,7 @@ def create(
         "created_at": clock.now(),
         "lease_until": clock.after(lease),
         "parameters": parameters,
+        "output": output,
         "owner": owner,
         "consent": consent,
         "idempotency_key": idempotency_key,

@@ -88,6 +88,7 @@ class Retention(enum.StrEnum):
     INPUT = "input"
     INTERMEDIATE = "intermediate"
     RESULT = "result"
+    PREVIEW = "preview"
 
     @property
     def is_input(self) -> bool:

@@ -21,6 +21,7 @@ MAXIMUM = {
     Retention.INPUT: 24 * HOUR,
     Retention.INTERMEDIATE: 24 * HOUR,
     Retention.RESULT: 15 * DAY,
+    Retention.PREVIEW: 15 * DAY,
 }
 
 
@@ -47,12 +48,14 @@ class Policy:
     def of(cls, settings: Settings) -> Self:
         """The policy that the settings ask for. Raises ValueError when one exceeds its maximum."""
         uploads = datetime.timedelta(seconds=settings.input_retention)
+        results = datetime.timedelta(seconds=settings.result_retention)
         return cls(
             {
                 Retention.FACE_INPUT: uploads,
                 Retention.INPUT: uploads,
                 Retention.INTERMEDIATE: uploads,
-                Retention.RESULT: datetime.timedelta(seconds=settings.result_retention),
+                Retention.RESULT: results,
+                Retention.PREVIEW: results,
             }
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import uuid
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from effects import registry
 from effects.contract import Media, Parameters
 from tasks import attempt, result, runtime, video
 from tasks.attempt import Attempt
+from tasks.result import Made
 
 if TYPE_CHECKING:
     from effects.runner import Runner
@@ -60,4 +60,4 @@ def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters)
     made = runner(picture.rgb[None], params)[0].cpu()
     encoded = image.encode(picture.replaced(made), quality=rt.settings.image_quality)
     attempt.check()
-    result.store(attempt, io.BytesIO(encoded), len(encoded), suffix=source.suffix)
+    result.store(attempt, Made(encoded, source.suffix))

@@ -20,6 +20,7 @@ from tasks import result
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost
 from tasks.pace import Long, Paced
+from tasks.result import Made
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,7 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
         if _split(attempt, runner, path, info, long.pace):
             return
         made = _transform(attempt, runner, runner.video(params), path, target, info)
-    result.store_file(attempt, target, suffix=made.suffix)
+    result.store(attempt, Made(target, made.suffix))
 
 
 def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Parameters) -> None:
@@ -110,7 +111,7 @@ def join(attempt: Attempt[Claim]) -> None:
         on_wait=lambda: attempt.progress(attempt.job.units_done),
         timeout=rt.settings.video_time_limit,
     )
-    result.store_file(attempt, target, suffix=container.suffix)
+    result.store(attempt, Made(target, container.suffix))
 
 
 def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo, pace: float) -> bool:

@@ -133,10 +133,10 @@ def test_blanked_parameters_are_null_and_not_the_word(engine, finished):
 
 def test_held_and_overdue_count_by_class(engine, finished):
     _, _, second = finished
-    assert assets.held(engine) == {"face_input": 0, "input": 1, "intermediate": 0, "result": 1}
+    assert assets.held(engine) == {"face_input": 0, "input": 1, "intermediate": 0, "result": 1, "preview": 0}
     assert set(assets.overdue(engine).values()) == {0}
     set_asset(engine, second.id, deadline_at=clock.after(-1))
-    assert assets.overdue(engine) == {"face_input": 0, "input": 0, "intermediate": 0, "result": 1}
+    assert assets.overdue(engine) == {"face_input": 0, "input": 0, "intermediate": 0, "result": 1, "preview": 0}
     assets.record_destruction(engine, second, verified="x")
     assert set(assets.overdue(engine).values()) == {0}
     assert assets.held(engine)["result"] == 0

@@ -19,6 +19,7 @@ def test_the_maxima_are_what_is_promised():
         Retention.INPUT: 24 * HOUR,
         Retention.INTERMEDIATE: 24 * HOUR,
         Retention.RESULT: 15 * DAY,
+        Retention.PREVIEW: 15 * DAY,
     }
 
 
@@ -27,7 +28,7 @@ def test_targets_lie_under_the_maxima_by_default(retention):
     now = clock.now()
     term = Policy.of(Settings()).term(retention, now)
     assert term.deadline_at == now + MAXIMUM[retention]
-    wanted = 14.5 * DAY if retention is Retention.RESULT else 22 * HOUR
+    wanted = 14.5 * DAY if retention in (Retention.RESULT, Retention.PREVIEW) else 22 * HOUR
     assert term.due_at == now + wanted < term.deadline_at
 
 
