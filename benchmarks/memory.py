@@ -1,4 +1,4 @@
-"""Peak memory of a worker's child on a short and on a long video: it must not depend on the length."""
+"""Peak memory of a worker's child by the length of a video and by the size of its frames."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from db import jobs
 from db.states import Stage
 
 SHORT_SECONDS, LONG_SECONDS = 10, 60
+FILM_SECONDS, FILM_SIZE = 4, "3840:2160"
 MB = 1_000_000
 
 
@@ -50,25 +51,36 @@ class _Peak(threading.Thread):
 
 
 def main() -> dict[str, float]:
-    """Peaks and their ratio."""
+    """Peaks, above what the process had when it was warm and idle."""
     found = servers.settings()
     from mayfly import Client
 
     client, engine = Client(found), engines.connect(found.resolved_database_url)
     figures: dict[str, float] = {}
-    own: list[float] = []
+
+    def run(clip: Path) -> tuple[int, float, float]:
+        job = client.submit(clip, "pass-through")
+        pid = _holder(engine, job.id)
+        peak = _Peak(pid)
+        peak.start()
+        assert client.wait(job, timeout=600).state == "done"
+        return (pid, *peak.stop())
+
     with servers.worker(found, photos=0, videos=1):
-        # The first job is not counted: it brings what every later one shares.
+        pid, _, _ = run(clips.clip(1, "160:90"))
+        idle = psutil.Process(pid).memory_info().rss / MB
+        figures["child, warm and idle, MB"] = idle
+        own = []
+        # The first job of a size is not counted: it brings what every later one shares.
         for seconds in (SHORT_SECONDS, SHORT_SECONDS, LONG_SECONDS):
-            job = client.submit(clips.clip(seconds), "pass-through")
-            peak = _Peak(_holder(engine, job.id))
-            peak.start()
-            assert client.wait(job, timeout=600).state == "done"
-            child, tree = peak.stop()
+            _, child, tree = run(clips.clip(seconds))
             own.append(child)
-            figures[f"child, {seconds} s clip, MB"] = child
-            figures[f"child with ffmpeg, {seconds} s clip, MB"] = tree
-    figures["ratio long to short (within 10 %)"] = own[2] / own[1]
+            figures[f"720p, {seconds} s, child above idle, MB (at most 400)"] = child - idle
+            figures[f"720p, {seconds} s, child with ffmpeg, MB"] = tree
+        _, child, tree = run(clips.clip(FILM_SECONDS, FILM_SIZE))
+        figures["4K, child above idle, MB (at most 1,200)"] = child - idle
+        figures["4K, child with ffmpeg, MB"] = tree
+    figures["720p, long ÷ short (within 10 %)"] = own[2] / own[1]
     return figures
 
 
