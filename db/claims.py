@@ -120,9 +120,18 @@ def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None) -> bool:
         return bool(connection.execute(_OURS, _ours(claim) | values).rowcount)
 
 
-def advance(engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int) -> JobRow | None:
-    """Queue the next stage. None when the claim is lost."""
-    values = {"stage": to.value, "tries": 0, "sent_at": None, "started_at": None, "units_total": units_total}
+def advance(
+    engine: sa.Engine, claim: Claim, *, to: Stage, units_total: int, video: Mapping[str, Any] | None = None
+) -> JobRow | None:
+    """Queue the next stage, which is told the `video`'s facts. None when the claim is lost."""
+    values = {
+        "video": video,
+        "stage": to.value,
+        "tries": 0,
+        "sent_at": None,
+        "started_at": None,
+        "units_total": units_total,
+    }
     with engine.begin() as connection:
         if not _release(connection, claim, State.QUEUED, outcome="done", **values):
             return None

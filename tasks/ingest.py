@@ -31,8 +31,9 @@ def _ingest(attempt: Attempt[Claim]) -> None:
     assert asset.key is not None
     path = attempt.scratch / f"input{asset.suffix}"
     rt.store.fetch(asset.key, path)
-    frames = probe.probe_video(path, rt.limits).frame_count
-    queued = claims.advance(rt.engine, attempt.claim, to=Stage.EFFECT, units_total=frames)
+    info = probe.probe_video(path, rt.limits)
+    facts = {"source": info.to_json()}
+    queued = claims.advance(rt.engine, attempt.claim, to=Stage.EFFECT, units_total=info.frame_count, video=facts)
     if queued is None:
         raise ClaimLost("cancelled while it was probed")
     rt.sender.send([queued])

@@ -12,8 +12,8 @@ from db.claims import Claim
 from db.segments import SegmentClaim
 from db.states import Retention
 from effects.contract import Parameters
-from media import probe, sniff
 from media import segments as pieces
+from media import sniff
 from media.errors import DamagedMedia
 from media.probe import VideoInfo
 from tasks import result
@@ -36,11 +36,11 @@ DEINTERLACING_FRAMES = 2  # that the filter looks at on either side
 
 def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     """Apply the effect to a whole video and finish the job; or turn the job into segments, if that takes long."""
-    rt, source = attempt.runtime, attempt.input()
-    assert source.key is not None
+    rt, source, facts = attempt.runtime, attempt.input(), attempt.job.video
+    assert source.key is not None and facts is not None
     path, target = attempt.scratch / f"input{source.suffix}", attempt.scratch / "result"
     rt.store.fetch(source.key, path)
-    info = probe.probe_video(path, rt.limits)
+    info = VideoInfo.from_json(facts["source"])
     most = LONG * rt.settings.segment_seconds
     try:
         paced = Paced(runner.video(params), frames=info.frame_count, most=most)
@@ -141,7 +141,7 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
         assert asset.key is not None
         size = _put(attempt, asset.key, piece)
         rows.append(segments.Plan(piece_id=asset.id, size=size, window=dataclasses.asdict(one.window)))
-    facts = {"source": info.to_json(), "container": video.container_for(info).name}
+    facts = dict(attempt.job.video or {}) | {"container": video.container_for(info).name}
     if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=len(packets)):
         raise ClaimLost("the job ended while it was cut")
     attempt.keep()

@@ -9,7 +9,7 @@ from db.tables import SEGMENTS
 from effects import registry
 from media import probe
 from media.errors import MediaToolError, StorageUnavailable
-from tasks import attempt, effect, outbox, pace, video
+from tasks import attempt, effect, ingest, outbox, pace, video
 from tasks.attempt import Attempt
 from tests.media import clips
 
@@ -41,9 +41,16 @@ def planned(plan):
 @pytest.fixture
 def long_job(hurried, job, film):
     """A job that is cut into its segments."""
-    job_id = job(content=film.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    job_id = probed(hurried, job, film)
     attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(hurried.engine, job_id).stage is Stage.SEGMENTS
+    return job_id
+
+
+def probed(rt, job, source):
+    """A job whose effect can begin."""
+    job_id = job(content=source.read_bytes(), media="video", suffix=".mp4")
+    attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
     return job_id
 
 
@@ -61,7 +68,7 @@ def stored(rt, job_id):
 
 
 def test_cut_in_any_order_and_joined(hurried, long_job, film, tmp_path):
-    assert [number for _, number in hurried.sender.sent] == [0]  # embedded: one at a time
+    assert hurried.sender.sent[-1] == (long_job, 0)  # embedded: one at a time
     for number in (2, 0, 1):
         run(hurried, long_job, number)
     job = jobs.get(hurried.engine, long_job)
@@ -81,7 +88,7 @@ def test_cut_in_any_order_and_joined(hurried, long_job, film, tmp_path):
 
 
 def test_a_short_video_is_one_unit(rt, job, film):
-    job_id = job(content=film.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    job_id = probed(rt, job, film)
     attempt.run(rt, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(rt.engine, job_id).state is State.DONE
     assert rows(rt, job_id) == []
@@ -89,7 +96,7 @@ def test_a_short_video_is_one_unit(rt, job, film):
 
 def test_a_long_video_that_cannot_be_cut_is_one_unit(hurried, job, tmp_path):
     source = clips.make(tmp_path / "one-keyframe.mp4", *clips.H264, "-g", "1000", seconds=3)
-    job_id = job(content=source.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    job_id = probed(hurried, job, source)
     attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(hurried.engine, job_id).state is State.DONE
     assert rows(hurried, job_id) == []
@@ -156,7 +163,7 @@ def test_a_cancelled_job_stops_its_segments(hurried, long_job, monkeypatch):
 
 
 def test_a_job_that_ends_while_it_is_cut_leaves_nothing(hurried, job, film, monkeypatch):
-    job_id = job(content=film.read_bytes(), media="video", suffix=".mp4", stage=Stage.EFFECT)
+    job_id = probed(hurried, job, film)
     cut = video.pieces.cut
 
     def interrupted(*arguments, **options):
