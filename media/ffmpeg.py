@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import ffmpeg
 
+from media import colour, encoders
+from media.encoders import Coding
 from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
 from media.process import Finished, Resources
 
 if TYPE_CHECKING:
-    from media.probe import Colour, VideoInfo
+    from media.probe import VideoInfo
 
 PROBE_RESOURCES = Resources(memory=2 * 1024**3, cpu_seconds=20, file_bytes=0)
 
@@ -33,8 +35,6 @@ _DECODERS = (
     "subrip,srt,webvtt,mov_text,text,ass,ssa,pgssub,dvdsub,dvbsub,cc_dec"
 )
 _MAX_STREAMS = 16
-_ZIMG_FORMATS = frozenset(["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p"])
-_ZIMG_MATRICES = {"bt2020": "bt2020nc", "smpte240m": "7"}  # where its names are not ffmpeg's; one is misspelt
 # QuickTime numbers some languages by their bibliographic codes; ffmpeg's muxer knows no others.
 _QUICKTIME_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 _PROBE_ENTRIES = (
@@ -53,8 +53,10 @@ def probe(source: Path, limits: Limits) -> list[str]:
     return ["ffprobe", *(word for key, value in options.items() for word in (f"-{key}", str(value))), f"file:{source}"]
 
 
-def decode(source: Path, info: VideoInfo, limits: Limits, timestamps: int, threads: int = 0) -> list[str]:
-    """The command that writes upright frames as planes G, B, R of 8 bits to standard output.
+def decode(
+    source: Path, info: VideoInfo, limits: Limits, timestamps: int, *, depth: int = 8, threads: int = 0
+) -> list[str]:
+    """The command that writes upright frames as planes G, B, R of 8 or 16 bits to standard output.
 
     Each frame's timestamp, in units of the source's time base, goes to the file descriptor `timestamps`, which the
     child inherits, as a line `frame:… pts:… pts_time:…` before the frame itself.
@@ -63,8 +65,7 @@ def decode(source: Path, info: VideoInfo, limits: Limits, timestamps: int, threa
     if info.rotation % 90:
         options["noautorotate"] = None
     chain = [
-        _to_planes(info),
-        "format=gbrp",
+        *colour.to_planes(info, depth),
         f"settb={info.time_base}",
         # The second prints frames that have metadata, the first gives them some.
         "metadata=add:key=mayfly:value=1",
@@ -82,11 +83,9 @@ def encode(
     info: VideoInfo,
     limits: Limits,
     *,
-    preset: str,
-    crf: int,
+    coding: Coding,
     muxer: str,
     subtitles: Mapping[int, str],
-    even: bool,
     shift: int,
 ) -> list[str]:
     """The command that reads frames as `media.matroska` writes them and adds sound and subtitles of the source.
@@ -94,13 +93,11 @@ def encode(
     Args:
         source: where the sound is copied from, packet by packet, and the subtitles.
         target: the file to write; an existing one is replaced.
-        info: of the source.
+        info: of the source; its colours are the frames'.
         limits: for reading the source.
-        preset: of x264.
-        crf: constant rate factor of x264.
+        coding: the encoder and its options.
         muxer: ffmpeg's name of the container.
         subtitles: the index in the source of each track to keep, and ffmpeg's name of its encoder, or "copy".
-        even: whether width and height are; 4:2:0 needs it, and an odd size is kept by 4:4:4.
         shift: ticks of the source's time base to add to each timestamp.
     """
     frames = ffmpeg.input(
@@ -110,25 +107,22 @@ def encode(
     if info.audio or subtitles:
         others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
         streams += [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
-    chain = [
-        f"scale=flags=bicubic:out_color_matrix={info.matrix}:out_range={info.colour.range or 'tv'}",
-        f"format={'yuv420p' if even else 'yuv444p'}",
-        _tags(info.colour),
-        f"setsar={info.sample_aspect_ratio.numerator}/{info.sample_aspect_ratio.denominator}",
-    ]
+    chain = colour.from_planes(info, coding.pixels, even=coding.even)
     if shift:
         chain += [f"settb={info.time_base}", f"setpts=PTS{shift:+d}"]
     ticks = max(1, round(1 / info.rate / info.time_base))
+    # How long the last frame lasts.
+    last = f"setts=pts=PTS:dts=DTS:duration={ticks}"
     options: dict[str, Any] = {
         "format": muxer,
         "vf": ",".join(chain),
         "fps_mode": "passthrough",
         "enc_time_base": info.time_base,
-        "c:v": "libx264",
-        "preset": preset,
-        "crf": crf,
-        # The stream's own rate, else given as the time base's; and how long the last frame lasts.
-        "bsf:v": f"h264_metadata=tick_rate={2 * info.rate},setts=pts=PTS:dts=DTS:duration={ticks}",
+        "c:v": coding.encoder,
+        **coding.options,
+        "bsf:v": ",".join([*encoders.bitstream_filters(coding.codec, info.rate), last]),
+        # Else ffmpeg names the encoder.
+        "metadata:s:v": "encoder=mayfly",
         "c:a": "copy",
         "map_metadata": -1,
         "map_chapters": -1,
@@ -141,6 +135,9 @@ def encode(
     options |= {f"metadata:s:a:{n}": f"language={languages[stream.index]}" for n, stream in enumerate(info.audio)}
     options |= {f"metadata:s:s:{n}": f"language={languages[index]}" for n, index in enumerate(subtitles)}
     options |= {f"c:s:{n}": encoder for n, encoder in enumerate(subtitles.values())}
+    if coding.codec == "hevc" and muxer != "matroska":
+        # Apple's players take HEVC under no other tag.
+        options["tag:v"] = "hvc1"
     if muxer != "matroska":
         options |= {"video_track_timescale": info.time_base.denominator, "movflags": "+faststart"}
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
@@ -202,30 +199,6 @@ def _hardening(limits: Limits, demuxer: str) -> dict[str, Any]:
     if "mov" in demuxer:
         options |= {"enable_drefs": 0, "use_absolute_path": 0}
     return options
-
-
-def _to_planes(info: VideoInfo) -> str:
-    """The filter that makes RGB of a decoded frame, at the size that was probed: a change of size in mid-stream must
-    not change a frame's number of bytes. zimg takes half of swscale's time, but not every kind of frame.
-    """
-    even = info.width % 2 == info.height % 2 == 0
-    if info.pixel_format not in _ZIMG_FORMATS or info.interlaced or not even:
-        return f"scale={info.width}:{info.height}:flags=bicubic:in_color_matrix={info.matrix}"
-    matrix = _ZIMG_MATRICES.get(info.matrix, info.matrix)
-    span = "full" if info.colour.range == "pc" or info.pixel_format.startswith("yuvj") else "limited"
-    return (
-        f"zscale=w={info.width}:h={info.height}:filter=bilinear:matrixin={matrix}:rangein={span}:matrix=gbr:range=full"
-    )
-
-
-def _tags(colour: Colour) -> str:
-    values = {
-        "range": colour.range or "tv",
-        "color_primaries": colour.primaries,
-        "color_trc": colour.transfer,
-        "colorspace": colour.matrix,
-    }
-    return "setparams=" + ":".join(f"{key}={value or 'unknown'}" for key, value in values.items())
 
 
 def _compiled(output: Any) -> list[str]:

@@ -193,7 +193,7 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         rate=rate,
         time_base=time_base,
         pixel_format=video["pix_fmt"],
-        bit_depth=int(video.get("bits_per_raw_sample") or 8),
+        bit_depth=_bit_depth(video["pix_fmt"]) or int(video.get("bits_per_raw_sample") or 8),
         codec=video["codec_name"],
         rotation=rotation,
         sample_aspect_ratio=aspect,
@@ -209,6 +209,12 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         subtitles=_tracks(streams, "subtitle"),
         demuxer=next(name for name in ("mov", "matroska", "gif") if name in found["format"]["format_name"]),
     )
+
+
+def _bit_depth(pixels: str) -> int:
+    """By the name of the format, such as yuv420p10le or p010le; 0 where it says nothing, as yuv420p and rgb24."""
+    match = re.search(r"(?:p|gray|p0|p2|p4)(9|10|12|14|16)(?:le|be)?$", pixels)
+    return int(match[1]) if match else 0
 
 
 def _tracks(streams: list[dict[str, Any]], kind: str) -> tuple[Track, ...]:

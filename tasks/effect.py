@@ -15,6 +15,7 @@ from db.states import Retention, Stage
 from effects import registry
 from effects.contract import Media, Parameters
 from media import probe
+from media.output import Output
 from tasks import attempt, runtime
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost
@@ -76,8 +77,8 @@ def _apply_to_video(attempt: Attempt, source: AssetRow, runner: Runner, params: 
         batch=runner.effect.declaration.batch,
         limits=rt.limits,
         on_progress=on_progress,
-        crf=rt.settings.video_crf,
-        preset=rt.settings.video_preset,
+        output=Output(quality=rt.settings.video_crf, preset=rt.settings.video_preset),
+        depth=runner.depth,
         timeout=rt.settings.video_time_limit,
     )
     _store_file(attempt, target, suffix=result.suffix)
