@@ -119,7 +119,7 @@ def aom(output: Output) -> dict[str, Any]:
 
 def av1_crf(quality: int) -> int:
     """AV1's constant rate factor, 1 … 63, for a quality on x264's scale."""
-    return max(1, min(63, 32 + 3 * (quality - 20)))
+    return max(1, min(63, round(31 + 3.5 * (quality - 20))))
 
 
 def nvenc(output: Output, codec: Coded, *, ten: bool) -> dict[str, Any]:

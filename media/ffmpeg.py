@@ -105,11 +105,12 @@ def encode(
     )
     streams = [frames["v:0"]]
     if info.audio or subtitles:
-        others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
+        clock = {"itsoffset": f"{-float(info.start):.6f}"} if info.start else {}
+        others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer), **clock)
         streams += [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
     chain = colour.from_planes(info, coding.pixels, even=coding.even)
-    if shift:
-        chain += [f"settb={info.time_base}", f"setpts=PTS{shift:+d}"]
+    if moved := shift - round(info.start / info.time_base):
+        chain += [f"settb={info.time_base}", f"setpts=PTS{moved:+d}"]
     ticks = max(1, round(1 / info.rate / info.time_base))
     # How long the last frame lasts.
     last = f"setts=pts=PTS:dts=DTS:duration={ticks}"

@@ -18,6 +18,7 @@ from media.errors import DamagedMedia, TooLarge, UnsupportedMedia, WrongKind
 from media.limits import Limits
 
 PROBE_SECONDS = 30
+_LATE_SECONDS = 1.0  # a file that starts later is a cut of something longer, and is shown from its start
 _HD_HEIGHT = 576  # above it, untagged video is taken for BT.709, as players do
 
 
@@ -75,6 +76,8 @@ class VideoInfo:
         audio: all sound tracks.
         subtitles: all tracks of subtitles.
         demuxer: "mov", "matroska" or "gif".
+        start: seconds on the source's clock that become 0 in the result; 0 but in recordings that were cut out of
+            something longer.
     """
 
     width: int
@@ -94,6 +97,7 @@ class VideoInfo:
     audio: tuple[Track, ...] = ()
     subtitles: tuple[Track, ...] = ()
     demuxer: str = "mov"
+    start: Fraction = Fraction(0)
 
     @property
     def matrix(self) -> str:
@@ -182,7 +186,7 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
     if rotation in (90, 270):
         width, height, aspect = height, width, 1 / aspect
     time_base = ffmpeg.rational(video.get("time_base"), Fraction(1, 90_000))
-    duration = float(video.get("duration") or found.get("format", {}).get("duration") or 0)
+    duration = float(video.get("duration") or _file_duration(found.get("format", {})))
     real_rate = ffmpeg.rational(video.get("r_frame_rate"), Fraction(25))
     rate = ffmpeg.rational(video.get("avg_frame_rate"), min(real_rate, Fraction(240)))
     return VideoInfo(
@@ -208,7 +212,19 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         audio=_tracks(streams, "audio"),
         subtitles=_tracks(streams, "subtitle"),
         demuxer=next(name for name in ("mov", "matroska", "gif") if name in found["format"]["format_name"]),
+        start=_start_of(found["format"], time_base),
     )
+
+
+def _file_duration(found: dict[str, Any]) -> float:
+    """In seconds. Matroska's counts from 0, which may be long before the first frame."""
+    duration, start = float(found.get("duration") or 0), float(found.get("start_time") or 0)
+    return duration - start if 0 < start < duration else duration
+
+
+def _start_of(found: dict[str, Any], time_base: Fraction) -> Fraction:
+    start = Fraction(found.get("start_time") or 0)
+    return round(start / time_base) * time_base if start > _LATE_SECONDS else Fraction(0)
 
 
 def _bit_depth(pixels: str) -> int:
