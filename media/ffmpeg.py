@@ -35,6 +35,7 @@ _DECODERS = (
     "subrip,srt,webvtt,mov_text,text,ass,ssa,pgssub,dvdsub,dvbsub,cc_dec"
 )
 _MAX_STREAMS = 16
+_MAX_CHAPTERS = 255  # as many as MP4 counts
 # QuickTime numbers some languages by their bibliographic codes; ffmpeg's muxer knows no others.
 _QUICKTIME_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 _PROBE_ENTRIES = (
@@ -43,6 +44,7 @@ _PROBE_ENTRIES = (
     "color_range,color_space,color_transfer,color_primaries,r_frame_rate,avg_frame_rate,time_base,start_time,duration,"
     "nb_frames"
     ":stream_disposition=attached_pic:stream_tags=language:stream_side_data=rotation"
+    ":chapter=id:chapter_tags=title"
 )
 
 
@@ -87,6 +89,7 @@ def encode(
     muxer: str,
     subtitles: Mapping[int, str],
     shift: int,
+    chapters: bool = False,
 ) -> list[str]:
     """The command that reads frames as `media.matroska` writes them and adds sound and subtitles of the source.
 
@@ -99,15 +102,19 @@ def encode(
         muxer: ffmpeg's name of the container.
         subtitles: the index in the source of each track to keep, and ffmpeg's name of its encoder, or "copy".
         shift: ticks of the source's time base to add to each timestamp.
+        chapters: whether to keep the source's, of which the titles alone remain.
     """
     frames = ffmpeg.input(
         "pipe:0", nostdin=None, copyts=None, format="matroska", probesize=32, analyzeduration=0, fpsprobesize=0
     )
     streams = [frames["v:0"]]
-    if info.audio or subtitles:
+    kept = info.chapters if chapters and len(info.chapters) <= _MAX_CHAPTERS else ()
+    if info.audio or subtitles or kept:
         clock = {"itsoffset": f"{-float(info.start):.6f}"} if info.start else {}
         others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer), **clock)
         streams += [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
+        # An input is one only if something is taken from it; the question mark allows that there is nothing.
+        streams += [others["v:99?"]] if kept and len(streams) == 1 else []
     chain = colour.from_planes(info, coding.pixels, even=coding.even)
     if moved := shift - round(info.start / info.time_base):
         chain += [f"settb={info.time_base}", f"setpts=PTS{moved:+d}"]
@@ -126,7 +133,7 @@ def encode(
         "metadata:s:v": "encoder=mayfly",
         "c:a": "copy",
         "map_metadata": -1,
-        "map_chapters": -1,
+        "map_chapters": 1 if kept else -1,
         "fflags": "+bitexact",
         "max_muxing_queue_size": 4096,
     }
@@ -135,6 +142,8 @@ def encode(
         languages = {index: _QUICKTIME_LANGUAGES.get(name, name) for index, name in languages.items()}
     options |= {f"metadata:s:a:{n}": f"language={languages[stream.index]}" for n, stream in enumerate(info.audio)}
     options |= {f"metadata:s:s:{n}": f"language={languages[index]}" for n, index in enumerate(subtitles)}
+    if kept:
+        options |= {"map_metadata:c": -1, **{f"metadata:c:{n}": f"title={title}" for n, title in enumerate(kept)}}
     options |= {f"c:s:{n}": encoder for n, encoder in enumerate(subtitles.values())}
     if coding.codec == "hevc" and muxer != "matroska":
         # Apple's players take HEVC under no other tag.

@@ -19,6 +19,7 @@ from media.limits import Limits
 
 PROBE_SECONDS = 30
 _LATE_SECONDS = 1.0  # a file that starts later is a cut of something longer, and is shown from its start
+_TITLE_LENGTH = 200
 _HD_HEIGHT = 576  # above it, untagged video is taken for BT.709, as players do
 
 
@@ -75,6 +76,7 @@ class VideoInfo:
         stream: the index of the video in the file.
         audio: all sound tracks.
         subtitles: all tracks of subtitles.
+        chapters: the title of each chapter, "" where it has none.
         demuxer: "mov", "matroska" or "gif".
         start: seconds on the source's clock that become 0 in the result; 0 but in recordings that were cut out of
             something longer.
@@ -96,6 +98,7 @@ class VideoInfo:
     stream: int = 0
     audio: tuple[Track, ...] = ()
     subtitles: tuple[Track, ...] = ()
+    chapters: tuple[str, ...] = ()
     demuxer: str = "mov"
     start: Fraction = Fraction(0)
 
@@ -211,6 +214,7 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         stream=int(video["index"]),
         audio=_tracks(streams, "audio"),
         subtitles=_tracks(streams, "subtitle"),
+        chapters=tuple(c.get("tags", {}).get("title", "")[:_TITLE_LENGTH] for c in found.get("chapters", ())),
         demuxer=next(name for name in ("mov", "matroska", "gif") if name in found["format"]["format_name"]),
         start=_start_of(found["format"], time_base),
     )

@@ -153,6 +153,7 @@ def transform(
                     muxer=_MUXERS[written],
                     subtitles=_subtitles(written, info),
                     shift=shift,
+                    chapters=output.chapters,
                 )
                 return stack.enter_context(
                     Encoder(command, width, height, info, shift=shift, depth=depth, timeout=timeout, stall=stall)

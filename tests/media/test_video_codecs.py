@@ -216,3 +216,24 @@ def test_wide_gamut_that_is_no_hdr_is_kept(tmp_path):
     for key in ("color_range", "color_space", "color_primaries", "color_transfer"):
         assert picture(tmp_path / "out")[key] == picture(source)[key]
     assert clips.psnr(tmp_path / "out", source) > 38
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("sound", [True, False])
+def test_chapters_by_choice_and_nothing_with_them(tmp_path, suffix, sound):
+    text, source, target = tmp_path / "chapters.txt", tmp_path / f"clip{suffix}", tmp_path / "out"
+    text.write_text(
+        ";FFMETADATA1\ntitle=SECRET\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=400\ntitle=One \\= ä\nlocation=SECRET\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=400\nEND=1000\ntitle=Two\ncomment=SECRET\n"
+    )
+    maps = ("-map", "0:v", *(("-map", "1:a") if sound else ()), "-map_metadata", "2", "-map_chapters", "2")
+    clips.make(source, *clips.SOUND, "-i", str(text), *maps, *clips.H264, "-c:a", "mp2")
+    assert b"SECRET" in source.read_bytes()
+    transform(source, target, output=Output(chapters=True))
+    assert clips.chapters(target) == [("One = ä", 0, 0.4), ("Two", 0.4, 1.0)] == clips.chapters(source)
+    assert b"SECRET" not in target.read_bytes()
+    assert clips.timestamps(target) == clips.timestamps(source)
+    assert clips.packets(target) == clips.packets(source) if sound else True
+    transform(source, target)
+    assert clips.chapters(target) == []
+    assert b"Two" not in target.read_bytes()
