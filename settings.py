@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import platformdirs
 import pydantic
@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     # Encoding of results.
     image_quality: int = Field(92, ge=1, le=100, description="of JPEG and lossy WebP")
     video_crf: int = Field(20, ge=0, le=51, description="x264's constant rate factor; lower is better and larger")
-    video_preset: str = Field("veryfast", pattern="^[a-z]+$", description="x264's preset")
+    video_preset: Literal[
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
+    ] = Field("veryfast", description="x264's preset")
 
     @pydantic.field_validator("effect_modules", mode="before")
     @classmethod

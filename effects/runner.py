@@ -28,15 +28,20 @@ class Runner:
         """Output pixels per input pixel along each side."""
         return self.effect.scale(params)
 
+    @property
+    def depth(self) -> int:
+        """Bits of a sample that the effect makes use of: 16 where it computes in float32, else 8."""
+        return 16 if self.effect.declaration.dtype == "float32" else 8
+
     def __call__(self, frames: Tensor, params: Parameters) -> Tensor:
         """Apply the effect to pictures, each on its own.
 
         Args:
-            frames: (N, 3, H, W) uint8 RGB, on any device.
+            frames: (N, 3, H, W) RGB, on any device; uint8, or uint16 of 0 … 65535 where `depth` is 16.
             params: parameters of this effect.
 
         Returns:
-            (N, 3, H·scale, W·scale) uint8 RGB on the runner's device.
+            (N, 3, H·scale, W·scale) RGB of the same dtype on the runner's device.
         """
         return self._run(frames, params, lambda given, _: (self._apply(given, params), None), None)[0]
 
@@ -69,8 +74,9 @@ class Runner:
     def _converted(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
         """To the effect's dtype and multiple, and back."""
         declared = self.effect.declaration
+        given, peak = frames.dtype, 65535 if frames.dtype == torch.uint16 else 255
         if declared.dtype == "float32":
-            frames = frames.to(torch.float32).div_(255)
+            frames = frames.to(torch.float32).div_(peak)
         height, width = frames.shape[-2:]
         pad_bottom, pad_right = -height % declared.multiple, -width % declared.multiple
         if pad_bottom or pad_right:
@@ -79,7 +85,7 @@ class Runner:
         scale = self.scale(params)
         result = result[..., : height * scale, : width * scale]
         if declared.dtype == "float32":
-            result = result.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+            result = result.mul(peak).round_().clamp_(0, peak).to(given)
         return result, memory
 
     def _apply(self, frames: Tensor, params: Parameters) -> Tensor:

@@ -16,6 +16,7 @@ from mayfly.source import opened
 from media import sniff
 from media.errors import WrongKind
 from media.limits import Limits
+from media.output import Output
 from settings import Settings
 from tasks import limits
 
@@ -142,7 +143,7 @@ def _video(
         limits=bounds,
         on_progress=lambda done: on_progress(done, info.frame_count),
         container=wanted,
-        crf=settings.video_crf,
-        preset=settings.video_preset,
+        output=Output(quality=settings.video_crf, preset=settings.video_preset),
+        depth=runner.depth,
         timeout=float("inf"),
     )

@@ -33,8 +33,13 @@ class Decoder:
         end: int | None = None,
         timeout: float,
         stall: float,
+        depth: int = 8,
     ) -> None:
-        """Start the child; frames before `first` and from `end` on, by their timestamps, are not handed out."""
+        """Start the child.
+
+        Frames before `first` and from `end` on, by their timestamps, are not handed out; `depth` is 8 or 16, the bits
+        of a sample.
+        """
         self._info = info
         self._limits = limits
         self._from = first
@@ -46,7 +51,7 @@ class Decoder:
         self._timestamps = os.fdopen(reading, "rb")
         try:
             self._child = Child(
-                ffmpeg.decode(source, info, limits, writing),
+                ffmpeg.decode(source, info, limits, writing, depth=depth),
                 timeout=timeout,
                 stall=stall,
                 stdout=True,
@@ -59,7 +64,7 @@ class Decoder:
             os.close(writing)
 
     def read(self, buffer: torch.Tensor) -> list[int]:
-        """Fill a contiguous (N, 3, H, W) uint8 buffer with the next frames, R, G, B.
+        """Fill a contiguous (N, 3, H, W) buffer, uint8 or uint16 by the depth, with the next frames, R, G, B.
 
         Returns:
             Their timestamps in units of the source's time base, strictly rising; fewer than N at the end.
@@ -72,7 +77,7 @@ class Decoder:
             frame = buffer[len(timestamps)]
             with self._child.waiting():
                 size = pipes.read_into(self._child.stdout.fileno(), pipes.planes(frame))
-            if size < frame.numel():
+            if size < frame.nbytes:
                 self._end(complete=size == 0)
                 self._ended = True
                 break
@@ -130,18 +135,24 @@ class Encoder:
         info: VideoInfo,
         *,
         shift: int,
+        depth: int = 8,
         timeout: float,
         stall: float,
     ) -> None:
-        """Start `command`; `shift` is taken from each timestamp, since the stream's must not be negative."""
+        """Start `command`, which gets frames of `depth` bits, 8 or 16; `shift` is taken from each timestamp, since the
+        stream's must not be negative.
+        """
         self._unit = info.time_base * matroska.NANOSECONDS
         self._shift = shift
-        self._size = 3 * width * height
+        self._size = 3 * width * height * depth // 8
         self._child = Child(command, timeout=timeout, stall=stall, stdin=True)
-        self._head = matroska.header(width, height, info.rate)
+        self._head = matroska.header(width, height, info.rate, matroska.GBRP if depth == 8 else matroska.GBRP16)
 
     def write(self, frame: torch.Tensor, timestamp: int) -> None:
-        """Write one contiguous (3, H, W) uint8 frame. Raises MediaTimeout, MediaToolError, DamagedMedia."""
+        """Write one contiguous (3, H, W) frame, uint8 or uint16 by the depth.
+
+        Raises MediaTimeout, MediaToolError, DamagedMedia.
+        """
         # In whole nanoseconds; the encoder's rounding to the time base undoes this one.
         shown = round((timestamp - self._shift) * self._unit)
         head = self._head + matroska.frame_header(shown, self._size)

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import ffmpeg
 
+from media import colour, encoders
+from media.encoders import Coding
 from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
 from media.process import Finished, Resources
 
 if TYPE_CHECKING:
-    from media.probe import Colour, VideoInfo
+    from media.probe import VideoInfo
 
 PROBE_RESOURCES = Resources(memory=2 * 1024**3, cpu_seconds=20, file_bytes=0)
 
@@ -34,8 +36,7 @@ _DECODERS = (
     "subrip,srt,webvtt,mov_text,text,ass,ssa,pgssub,dvdsub,dvbsub,cc_dec"
 )
 _MAX_STREAMS = 16
-_ZIMG_FORMATS = frozenset(["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p"])
-_ZIMG_MATRICES = {"bt2020": "bt2020nc", "smpte240m": "7"}  # where its names are not ffmpeg's; one is misspelt
+_MAX_CHAPTERS = 255  # as many as MP4 counts
 # QuickTime numbers some languages by their bibliographic codes; ffmpeg's muxer knows no others.
 _QUICKTIME_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 _PROBE_ENTRIES = (
@@ -44,6 +45,7 @@ _PROBE_ENTRIES = (
     "color_range,color_space,color_transfer,color_primaries,r_frame_rate,avg_frame_rate,time_base,start_time,duration,"
     "nb_frames"
     ":stream_disposition=attached_pic:stream_tags=language:stream_side_data=rotation"
+    ":chapter=id:chapter_tags=title"
 )
 
 
@@ -54,8 +56,10 @@ def probe(source: Path, limits: Limits) -> list[str]:
     return ["ffprobe", *(word for key, value in options.items() for word in (f"-{key}", str(value))), f"file:{source}"]
 
 
-def decode(source: Path, info: VideoInfo, limits: Limits, timestamps: int, threads: int = 0) -> list[str]:
-    """The command that writes upright frames as planes G, B, R of 8 bits to standard output.
+def decode(
+    source: Path, info: VideoInfo, limits: Limits, timestamps: int, *, depth: int = 8, threads: int = 0
+) -> list[str]:
+    """The command that writes upright frames as planes G, B, R of 8 or 16 bits to standard output.
 
     Each frame's timestamp, in units of the source's time base, goes to the file descriptor `timestamps`, which the
     child inherits, as a line `frame:… pts:… pts_time:…` before the frame itself.
@@ -64,8 +68,7 @@ def decode(source: Path, info: VideoInfo, limits: Limits, timestamps: int, threa
     if info.rotation % 90:
         options["noautorotate"] = None
     chain = [
-        _to_planes(info),
-        "format=gbrp",
+        *colour.to_planes(info, depth),
         f"settb={info.time_base}",
         # The second prints frames that have metadata, the first gives them some.
         "metadata=add:key=mayfly:value=1",
@@ -83,49 +86,44 @@ def encode(
     info: VideoInfo,
     limits: Limits,
     *,
-    preset: str,
-    crf: int,
+    coding: Coding,
     muxer: str,
     subtitles: Mapping[int, str],
-    even: bool,
     shift: int,
+    chapters: bool = False,
 ) -> list[str]:
     """The command that reads frames as `media.matroska` writes them and adds sound and subtitles of the source.
 
     Args:
         source: where the sound is copied from, packet by packet, and the subtitles.
         target: the file to write; an existing one is replaced.
-        info: of the source.
+        info: of the source; its colours are the frames'.
         limits: for reading the source.
-        preset: of x264.
-        crf: constant rate factor of x264.
+        coding: the encoder and its options.
         muxer: ffmpeg's name of the container.
         subtitles: the index in the source of each track to keep, and ffmpeg's name of its encoder, or "copy".
-        even: whether width and height are; 4:2:0 needs it, and an odd size is kept by 4:4:4.
         shift: ticks of the source's time base to add to each timestamp.
+        chapters: whether to keep the source's, of which the titles alone remain.
     """
     frames = ffmpeg.input(
         "pipe:0", nostdin=None, copyts=None, format="matroska", probesize=32, analyzeduration=0, fpsprobesize=0
     )
-    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles)]
-    chain = [
-        f"scale=flags=bicubic:out_color_matrix={info.matrix}:out_range={info.colour.range or 'tv'}",
-        f"format={'yuv420p' if even else 'yuv444p'}",
-        _tags(info.colour),
-        f"setsar={info.sample_aspect_ratio.numerator}/{info.sample_aspect_ratio.denominator}",
-    ]
-    if shift:
-        chain += [f"settb={info.time_base}", f"setpts=PTS{shift:+d}"]
-    options = _result(info, muxer, subtitles) | {
+    kept = _chapters(info, chapters=chapters)
+    chain = colour.from_planes(info, coding.pixels, even=coding.even)
+    if moved := shift - round(info.start / info.time_base):
+        chain += [f"settb={info.time_base}", f"setpts=PTS{moved:+d}"]
+    options = _result(info, muxer, subtitles, kept, coding.codec) | {
         "vf": ",".join(chain),
         "fps_mode": "passthrough",
         "enc_time_base": info.time_base,
-        "c:v": "libx264",
-        "preset": preset,
-        "crf": crf,
-        # The stream's own rate, else given as the time base's; and how long the last frame lasts.
-        "bsf:v": f"h264_metadata=tick_rate={2 * info.rate},setts=pts=PTS:dts=DTS:duration={_ticks(info)}",
+        "c:v": coding.encoder,
+        **coding.options,
+        # How long the last frame lasts.
+        "bsf:v": ",".join(
+            [*encoders.bitstream_filters(coding.codec, info.rate), f"setts=pts=PTS:dts=DTS:duration={_ticks(info)}"]
+        ),
     }
+    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles, kept)]
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 
@@ -133,21 +131,35 @@ def _ticks(info: VideoInfo) -> int:
     return max(1, round(1 / info.rate / info.time_base))
 
 
-def _other_tracks(source: Path, info: VideoInfo, limits: Limits, subtitles: Mapping[int, str]) -> list[Any]:
-    """Sound and subtitles of the source."""
-    if not info.audio and not subtitles:
+def _chapters(info: VideoInfo, *, chapters: bool) -> Sequence[str]:
+    """The titles of the chapters to keep."""
+    return info.chapters if chapters and len(info.chapters) <= _MAX_CHAPTERS else ()
+
+
+def _other_tracks(
+    source: Path, info: VideoInfo, limits: Limits, subtitles: Mapping[int, str], chapters: Sequence[str]
+) -> list[Any]:
+    """Sound and subtitles of the source, by the clock of the result."""
+    if not (info.audio or subtitles or chapters):
         return []
-    others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer))
-    return [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
+    clock = {"itsoffset": f"{-float(info.start):.6f}"} if info.start else {}
+    others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer), **clock)
+    found = [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
+    # An input is one only if something is taken from it; the question mark allows that there is nothing.
+    return found or [others["v:99?"]]
 
 
-def _result(info: VideoInfo, muxer: str, subtitles: Mapping[int, str]) -> dict[str, Any]:
-    """The options of a result's container and of its sound and subtitles."""
+def _result(
+    info: VideoInfo, muxer: str, subtitles: Mapping[int, str], chapters: Sequence[str], codec: str
+) -> dict[str, Any]:
+    """The options of a result's container, and of all tracks but the video's."""
     options: dict[str, Any] = {
         "format": muxer,
+        # Else ffmpeg names the encoder.
+        "metadata:s:v": "encoder=mayfly",
         "c:a": "copy",
         "map_metadata": -1,
-        "map_chapters": -1,
+        "map_chapters": 1 if chapters else -1,
         "fflags": "+bitexact",
         "max_muxing_queue_size": 4096,
     }
@@ -156,7 +168,12 @@ def _result(info: VideoInfo, muxer: str, subtitles: Mapping[int, str]) -> dict[s
         languages = {index: _QUICKTIME_LANGUAGES.get(name, name) for index, name in languages.items()}
     options |= {f"metadata:s:a:{n}": f"language={languages[stream.index]}" for n, stream in enumerate(info.audio)}
     options |= {f"metadata:s:s:{n}": f"language={languages[index]}" for n, index in enumerate(subtitles)}
+    if chapters:
+        options |= {"map_metadata:c": -1, **{f"metadata:c:{n}": f"title={title}" for n, title in enumerate(chapters)}}
     options |= {f"c:s:{n}": encoder for n, encoder in enumerate(subtitles.values())}
+    if codec == "hevc" and muxer != "matroska":
+        # Apple's players take HEVC under no other tag.
+        options["tag:v"] = "hvc1"
     if muxer != "matroska":
         options |= {"video_track_timescale": info.time_base.denominator, "movflags": "+faststart"}
     return options
@@ -209,6 +226,8 @@ def join(
     *,
     muxer: str,
     subtitles: Mapping[int, str],
+    chapters: bool,
+    codec: str,
     first: int,
 ) -> list[str]:
     """The command that joins encoded parts, packet by packet, and adds sound and subtitles of the source.
@@ -221,19 +240,22 @@ def join(
         limits: for reading the source.
         muxer: ffmpeg's name of the container.
         subtitles: as `encode`.
+        chapters: as `encode`.
+        codec: of the parts.
         first: the first frame's timestamp in ticks of the source's time base.
     """
+    kept, begin = _chapters(info, chapters=chapters), first - round(info.start / info.time_base)
     frames = ffmpeg.input(
         f"file:{parts}", nostdin=None, xerror=None, copyts=None, format="concat", safe=0, protocol_whitelist="file"
     )
     # An encoder's first packets have decoding times before their first frame's, which may cross the last of the part
     # before when the distance of frames varies.
-    decoding = f"max(DTS+{first}\\,PREV_OUTDTS+1)"
-    options = _result(info, muxer, subtitles) | {
+    decoding = f"max(DTS+{begin}\\,PREV_OUTDTS+1)"
+    options = _result(info, muxer, subtitles, kept, codec) | {
         "c:v": "copy",
-        "bsf:v": f"setts=pts=PTS+{first}:dts={decoding}:duration={_ticks(info)}",
+        "bsf:v": f"setts=pts=PTS+{begin}:dts={decoding}:duration={_ticks(info)}",
     }
-    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles)]
+    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles, kept)]
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 
@@ -293,31 +315,6 @@ def _hardening(limits: Limits, demuxer: str) -> dict[str, Any]:
     if "mov" in demuxer:
         options |= {"enable_drefs": 0, "use_absolute_path": 0}
     return options
-
-
-def _to_planes(info: VideoInfo) -> str:
-    """The filter that makes RGB of a decoded frame, at the size that was probed: a change of size in mid-stream must
-    not change a frame's number of bytes. zimg, with bilinear chroma, is quicker than swscale with bicubic, but does
-    not take every kind of frame.
-    """
-    even = info.width % 2 == info.height % 2 == 0
-    if info.pixel_format not in _ZIMG_FORMATS or info.interlaced or not even:
-        return f"scale={info.width}:{info.height}:flags=bicubic:in_color_matrix={info.matrix}"
-    matrix = _ZIMG_MATRICES.get(info.matrix, info.matrix)
-    span = "full" if info.colour.range == "pc" or info.pixel_format.startswith("yuvj") else "limited"
-    return (
-        f"zscale=w={info.width}:h={info.height}:filter=bilinear:matrixin={matrix}:rangein={span}:matrix=gbr:range=full"
-    )
-
-
-def _tags(colour: Colour) -> str:
-    values = {
-        "range": colour.range or "tv",
-        "color_primaries": colour.primaries,
-        "color_trc": colour.transfer,
-        "colorspace": colour.matrix,
-    }
-    return "setparams=" + ":".join(f"{key}={value or 'unknown'}" for key, value in values.items())
 
 
 def _compiled(output: Any) -> list[str]:

@@ -11,6 +11,8 @@ from fractions import Fraction
 NANOSECONDS = 1_000_000_000
 GBRP = b"G3\x00\x08"
 """FFmpeg's code for three planes of 8 bits in the order green, blue, red."""
+GBRP16 = b"G3\x00\x10"
+"""Likewise of 16 bits, little-endian."""
 
 _UNKNOWN_SIZE = b"\x01\xff\xff\xff\xff\xff\xff\xff"
 

@@ -12,7 +12,7 @@ _PIPE_ORDER = (1, 2, 0)
 
 
 def planes(frame: torch.Tensor) -> list[memoryview]:
-    """The bytes of a contiguous (3, H, W) uint8 frame as planes in the pipe's order."""
+    """The bytes of a contiguous (3, H, W) uint8 or uint16 frame as planes in the pipe's order."""
     return [memoryview(frame[channel].numpy().data).cast("B") for channel in _PIPE_ORDER]
 
 

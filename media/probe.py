@@ -19,6 +19,8 @@ from media.errors import DamagedMedia, TooLarge, UnsupportedMedia, WrongKind
 from media.limits import Limits
 
 PROBE_SECONDS = 30
+_LATE_SECONDS = 1.0  # a file that starts later is a cut of something longer, and is shown from its start
+_TITLE_LENGTH = 200
 _HD_HEIGHT = 576  # above it, untagged video is taken for BT.709, as players do
 
 
@@ -75,7 +77,10 @@ class VideoInfo:
         stream: the index of the video in the file.
         audio: all sound tracks.
         subtitles: all tracks of subtitles.
+        chapters: the title of each chapter, "" where it has none.
         demuxer: "mov", "matroska" or "gif".
+        start: seconds on the source's clock that become 0 in the result; 0 but in recordings that were cut out of
+            something longer.
     """
 
     width: int
@@ -94,7 +99,9 @@ class VideoInfo:
     stream: int = 0
     audio: tuple[Track, ...] = ()
     subtitles: tuple[Track, ...] = ()
+    chapters: tuple[str, ...] = ()
     demuxer: str = "mov"
+    start: Fraction = Fraction(0)
 
     @property
     def matrix(self) -> str:
@@ -193,7 +200,7 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
     if rotation in (90, 270):
         width, height, aspect = height, width, 1 / aspect
     time_base = ffmpeg.rational(video.get("time_base"), Fraction(1, 90_000))
-    duration = float(video.get("duration") or found.get("format", {}).get("duration") or 0)
+    duration = float(video.get("duration") or _file_duration(found.get("format", {})))
     real_rate = ffmpeg.rational(video.get("r_frame_rate"), Fraction(25))
     rate = ffmpeg.rational(video.get("avg_frame_rate"), min(real_rate, Fraction(240)))
     return VideoInfo(
@@ -204,7 +211,7 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         rate=rate,
         time_base=time_base,
         pixel_format=video["pix_fmt"],
-        bit_depth=int(video.get("bits_per_raw_sample") or 8),
+        bit_depth=_bit_depth(video["pix_fmt"]) or int(video.get("bits_per_raw_sample") or 8),
         codec=video["codec_name"],
         rotation=rotation,
         sample_aspect_ratio=aspect,
@@ -218,8 +225,27 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         stream=int(video["index"]),
         audio=_tracks(streams, "audio"),
         subtitles=_tracks(streams, "subtitle"),
+        chapters=tuple(c.get("tags", {}).get("title", "")[:_TITLE_LENGTH] for c in found.get("chapters", ())),
         demuxer=next(name for name in ("mov", "matroska", "gif") if name in found["format"]["format_name"]),
+        start=_start_of(found["format"], time_base),
     )
+
+
+def _file_duration(found: dict[str, Any]) -> float:
+    """In seconds. Matroska's counts from 0, which may be long before the first frame."""
+    duration, start = float(found.get("duration") or 0), float(found.get("start_time") or 0)
+    return duration - start if 0 < start < duration else duration
+
+
+def _start_of(found: dict[str, Any], time_base: Fraction) -> Fraction:
+    start = Fraction(found.get("start_time") or 0)
+    return round(start / time_base) * time_base if start > _LATE_SECONDS else Fraction(0)
+
+
+def _bit_depth(pixels: str) -> int:
+    """By the name of the format, such as yuv420p10le or p010le; 0 where it says nothing, as yuv420p and rgb24."""
+    match = re.search(r"(?:p|gray|p0|p2|p4)(9|10|12|14|16)(?:le|be)?$", pixels)
+    return int(match[1]) if match else 0
 
 
 def _tracks(streams: list[dict[str, Any]], kind: str) -> tuple[Track, ...]:

@@ -133,6 +133,8 @@ def join(
     frames: int,
     muxer: str,
     subtitles: Mapping[int, str],
+    chapters: bool,
+    codec: str,
     on_wait: Callable[[], None],
     timeout: float,
 ) -> None:
@@ -147,6 +149,8 @@ def join(
         frames: how many the parts hold together.
         muxer: ffmpeg's name of the container.
         subtitles: the tracks to keep, each with its encoder, as ffmpeg.encode.
+        chapters: whether to keep the source's.
+        codec: of the parts.
         on_wait: called about once a second; an exception from it ends the work.
         timeout: seconds.
 
@@ -164,7 +168,18 @@ def join(
             lines.append(f"duration {starts[number + 1] - starts[number]}us")
     try:
         script.write_text("\n".join(lines) + "\n")
-        command = ffmpeg.join(script, source, target, info, limits, muxer=muxer, subtitles=subtitles, first=begin)
+        command = ffmpeg.join(
+            script,
+            source,
+            target,
+            info,
+            limits,
+            muxer=muxer,
+            subtitles=subtitles,
+            chapters=chapters,
+            codec=codec,
+            first=begin,
+        )
         finished = process.run(command, timeout=timeout, on_wait=on_wait)
         if finished.code:
             raise ffmpeg.encoder_failure(finished.code, finished.last_lines)

@@ -5,9 +5,9 @@
     source                   └───────────── free batches ◀────────────┘                  sound of the source
 
 Frames and timing are the source's: every frame comes out once, at the timestamp at which it went in. Sound is copied
-packet by packet, and subtitles are kept. Pixels come out upright. The result is H.264, 8 bits, 4:2:0, with the colour
-tags of the source; a frame with an odd side is kept at its size by 4:4:4, which needs an even one in no direction but
-is played by fewer players. Of the source's metadata nothing remains but the languages of sound and subtitles.
+packet by packet, and subtitles are kept. Pixels come out upright, at their size, with the colour tags of the source,
+but HDR becomes SDR (media.colour). What they are coded as is the user's choice (media.output, media.encoders). Of the
+source's metadata nothing remains but the languages of sound and subtitles.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import torch
 
-from media import ffmpeg, segments, sniff
+from media import colour, encoders, ffmpeg, hardware, segments, sniff
 from media.coders import Decoder, Encoder
 from media.errors import DamagedMedia
 from media.limits import Limits
+from media.output import Output
 from media.probe import VideoInfo
 from media.segments import Window
 
@@ -42,6 +44,8 @@ _TEXT = frozenset(["mov_text", "subrip", "webvtt", "text"])
 _STYLED_OR_DRAWN = frozenset(["ass", "ssa", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"])
 # In the order of preference.
 _MUXERS = {sniff.MP4: "mp4", sniff.MOV: "mov", sniff.MKV: "matroska"}
+
+DEFAULT_OUTPUT = Output()
 
 Apply = Callable[[torch.Tensor], torch.Tensor]
 
@@ -103,8 +107,8 @@ def transform(
     on_progress: Callable[[int], None] = lambda _: None,
     container: sniff.Format | None = None,
     window: Window | None = None,
-    preset: str = "veryfast",
-    crf: int = 20,
+    output: Output = DEFAULT_OUTPUT,
+    depth: int = 8,
     timeout: float = SECONDS,
     stall: float = STALL_SECONDS,
 ) -> VideoResult:
@@ -114,7 +118,8 @@ def transform(
         source: a local file.
         target: the file to write; it exists afterwards only if everything went well.
         apply: gets (N, 3, H, W) uint8 RGB, contiguous, on the CPU, N at most `batch`, valid until it returns; returns
-            (N, 3, H·s, W·s) uint8 on any device, for one s throughout; may return what it got.
+            (N, 3, H·s, W·s) uint8 on any device, for one s throughout; may return what it got. By `depth`, uint16
+            in the place of uint8.
         info: what probe.probe_video says about the source.
         batch: frames in one call of `apply`.
         limits: enforced on what is decoded, whatever the header says.
@@ -123,9 +128,11 @@ def transform(
         container: MP4, MOV or MKV; by default the first of them that can hold sound and
             subtitles without a loss.
         window: when `source` is a piece of a video, `info` being the whole one's: which frames to keep. The target is
-            a part for `join`, without sound and subtitles, and begins at timestamp 0.
-        preset: of x264.
-        crf: constant rate factor of x264, 0 … 51; lower is better and larger.
+            a part for `join`, without sound and subtitles, and begins at timestamp 0; no hardware encodes it, for
+            another machine's would not make the same stream.
+        output: codec, quality and what else the user chooses.
+        depth: bits of a sample that `apply` can take, 8 or 16. With 16, a source of more than 8 bits that is not to
+            become H.264 comes as uint16, 0 … 65535, and goes out with 10 bits.
         timeout: seconds for all of it.
         stall: seconds without a frame from the decoder or for the encoder; the time of `apply` counts.
 
@@ -136,33 +143,40 @@ def transform(
     """
     written = container or container_for(info)
     if window is not None:
-        info = dataclasses.replace(info, audio=(), subtitles=())
+        info = dataclasses.replace(info, audio=(), subtitles=(), chapters=(), start=Fraction(0))
+        output = output.model_copy(update={"hardware": False})
+    deep = depth > 8 and info.bit_depth > 8 and encoders.takes_ten_bits(output)
+    depth = 16 if deep else 8
+    shown = colour.shown(info)
     try:
         with contextlib.ExitStack() as stack:
             bounds = {"first": window.apply_from, "end": window.shown_to} if window else {}
-            decoder = stack.enter_context(Decoder(source, info, limits, **bounds, timeout=timeout, stall=stall))
+            decoder = stack.enter_context(
+                Decoder(source, info, limits, **bounds, timeout=timeout, stall=stall, depth=depth)
+            )
 
             def start(width: int, height: int, first: int) -> Encoder:
+                coding = encoders.choose(output, width=width, height=height, deep=deep, works=hardware.works)
                 # A negative timestamp cannot go through the pipe; the encoder's filters give it back.
                 below = min(0, first)
                 command = ffmpeg.encode(
                     source,
                     target,
-                    info,
+                    shown,
                     limits,
-                    preset=preset,
-                    crf=crf,
+                    coding=coding,
                     muxer=_MUXERS[written],
                     subtitles=_subtitles(written, info),
-                    even=width % 2 == height % 2 == 0,
                     shift=below if window is None else 0,
+                    chapters=output.chapters,
                 )
                 shift = below if window is None else first
                 return stack.enter_context(
-                    Encoder(command, width, height, info, shift=shift, timeout=timeout, stall=stall)
+                    Encoder(command, width, height, info, shift=shift, depth=depth, timeout=timeout, stall=stall)
                 )
 
-            pipe = stack.enter_context(_Pipe(decoder, start, batch, info, window.shown_from if window else None))
+            buffers = _buffers(info, batch, depth)
+            pipe = stack.enter_context(_Pipe(decoder, start, buffers, window.shown_from if window else None))
             pipe.run(apply, on_progress)
     except BaseException:
         target.unlink(missing_ok=True)
@@ -185,6 +199,8 @@ def join(
     frames: int,
     limits: Limits,
     container: sniff.Format,
+    output: Output = DEFAULT_OUTPUT,
+    depth: int = 8,
     on_wait: Callable[[], None] = lambda: None,
     timeout: float = SECONDS,
 ) -> None:
@@ -198,6 +214,8 @@ def join(
         frames: how many the parts hold together.
         limits: for reading the source.
         container: MP4, MOV or MKV.
+        output: as the parts were made with.
+        depth: likewise.
         on_wait: called about once a second; an exception from it ends the work and is passed on.
         timeout: seconds.
 
@@ -205,6 +223,8 @@ def join(
         DamagedMedia, MediaTimeout, MediaToolError: as `transform`.
     """
     muxer, kept = _MUXERS[container], _subtitles(container, info)
+    deep = depth > 8 and info.bit_depth > 8 and encoders.takes_ten_bits(output)
+    coding = encoders.choose(output, width=info.width, height=info.height, deep=deep, works=lambda *_: False)
     segments.join(
         parts,
         source,
@@ -214,9 +234,16 @@ def join(
         frames=frames,
         muxer=muxer,
         subtitles=kept,
+        chapters=output.chapters,
+        codec=coding.codec,
         on_wait=on_wait,
         timeout=timeout,
     )
+
+
+def _buffers(info: VideoInfo, batch: int, depth: int) -> list[torch.Tensor]:
+    shape, dtype = (batch, 3, info.height, info.width), torch.uint8 if depth == 8 else torch.uint16
+    return [torch.empty(shape, dtype=dtype) for _ in range(BATCHES)]
 
 
 class _Pipe:
@@ -226,8 +253,7 @@ class _Pipe:
         self,
         decoder: Decoder,
         start: Callable[[int, int, int], Encoder],
-        batch: int,
-        info: VideoInfo,
+        buffers: Sequence[torch.Tensor],
         shown_from: int | None,
     ) -> None:
         self.written = 0
@@ -241,8 +267,8 @@ class _Pipe:
         self._free: queue.Queue[torch.Tensor | None] = queue.Queue()
         self._decoded: queue.Queue[_Batch | BaseException | None] = queue.Queue()
         self._applied: queue.Queue[_Batch | None] = queue.Queue()
-        for _ in range(BATCHES):
-            self._free.put(torch.empty((batch, 3, info.height, info.width), dtype=torch.uint8))
+        for buffer in buffers:
+            self._free.put(buffer)
         self._reader = threading.Thread(target=self._guarded, args=[self._read], name="media-reader")
         self._writer = threading.Thread(target=self._guarded, args=[self._write], name="media-writer")
 
@@ -266,7 +292,7 @@ class _Pipe:
     def run(self, apply: Apply, on_progress: Callable[[int], None]) -> None:
         """Apply the effect to all frames."""
         while (item := self._next(on_progress)) is not None:
-            item.frames = _checked(apply(item.frames), len(item.timestamps))
+            item.frames = _checked(apply(item.frames), like=item.frames)
             self._drop_hidden(item)
             on_progress(self.written)
             if not item.timestamps:
@@ -332,7 +358,7 @@ class _Pipe:
         self._encoder.close()
 
 
-def _checked(frames: torch.Tensor, count: int) -> torch.Tensor:
-    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[:2] != (count, 3):
-        raise ValueError(f"the effect returned {frames.dtype} of shape {tuple(frames.shape)} for {count} frames")
+def _checked(frames: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
+    if frames.dtype != like.dtype or frames.ndim != 4 or frames.shape[:2] != like.shape[:2]:
+        raise ValueError(f"the effect returned {frames.dtype} of shape {tuple(frames.shape)} for {len(like)} frames")
     return frames.cpu().contiguous()

@@ -15,6 +15,7 @@ from effects.contract import Parameters
 from media import segments as pieces
 from media import sniff
 from media.errors import DamagedMedia
+from media.output import Output
 from media.probe import VideoInfo
 from tasks import result
 from tasks.attempt import Attempt
@@ -108,10 +109,18 @@ def join(attempt: Attempt[Claim]) -> None:
         frames=attempt.job.units_done,
         limits=rt.limits,
         container=container,
+        output=_chosen_output(attempt),
+        depth=facts["depth"],
         on_wait=lambda: attempt.progress(attempt.job.units_done),
         timeout=rt.settings.video_time_limit,
     )
     result.store(attempt, Made(target, container.suffix))
+
+
+def _chosen_output(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> Output:
+    """What the producer chose for the result, and for the rest the operator's defaults."""
+    settings, chosen = attempt.runtime.settings, attempt.job.output or {}
+    return Output(**{"quality": settings.video_crf, "preset": settings.video_preset} | chosen.get("video", {}))
 
 
 def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo, pace: float) -> bool:
@@ -141,7 +150,7 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
         assert asset.key is not None
         size = _put(attempt, asset.key, piece)
         rows.append(segments.Plan(piece_id=asset.id, size=size, window=dataclasses.asdict(one.window)))
-    facts = dict(attempt.job.video or {}) | {"container": video.container_for(info).name}
+    facts = dict(attempt.job.video or {}) | {"container": video.container_for(info).name, "depth": runner.depth}
     if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=len(packets)):
         raise ClaimLost("the job ended while it was cut")
     attempt.keep()
@@ -173,8 +182,8 @@ def _transform(
             on_progress=on_progress or attempt.progress,
             container=None if window is None else sniff.MP4,
             window=window,
-            crf=rt.settings.video_crf,
-            preset=rt.settings.video_preset,
+            output=_chosen_output(attempt),
+            depth=runner.depth,
             timeout=rt.settings.video_time_limit,
         )
     except ClaimLost:

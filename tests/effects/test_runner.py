@@ -48,6 +48,19 @@ def test_every_level_comes_back(dtype):
     assert seen.max() == (255 if dtype == "uint8" else 1.0)
 
 
+def test_sixteen_bits_stay_sixteen():
+    runner = make(lambda x: x)
+    assert (runner.depth, make(lambda x: x, dtype="uint8").depth) == (16, 8)
+    levels = torch.arange(65536).reshape(1, 1, 256, 256).expand(1, 3, 256, 256).to(torch.uint16)
+    result = runner(levels, Nothing())
+    assert result.dtype == torch.uint16
+    assert torch.equal(result.int(), levels.int())
+    (seen,) = runner.effect.seen
+    assert (seen.dtype, float(seen.max())) == (torch.float32, 1.0)
+    brighter = make(lambda x: x * 2 - 0.5)(levels, Nothing()).int()
+    assert (brighter.min(), brighter.max()) == (0, 65535)
+
+
 def test_values_are_rounded_and_clipped():
     runner = make(lambda x: torch.tensor([-0.5, 0.5004, 1.5]).reshape(1, 3, 1, 1).expand_as(x), dtype="float32")
     assert runner(frames(), Nothing())[0, :, 0, 0].tolist() == [0, 128, 255]

@@ -37,6 +37,18 @@ def timestamps(path: Path) -> list[Fraction]:
     return [frame["pts"] * unit for frame in found["frames"]]
 
 
+def chapters(path: Path) -> list[tuple[str, float, float]]:
+    """Title, start and end in seconds of each chapter."""
+    found = _ffprobe(path, "-show_chapters")["chapters"]
+    return [(one["tags"]["title"], float(one["start_time"]), float(one["end_time"])) for one in found]
+
+
+def side_data(path: Path) -> str:
+    """What the first frame carries besides its pixels."""
+    found = _ffprobe(path, "-select_streams", "v:0", "-show_frames", "-read_intervals", "%+#1")
+    return json.dumps(found["frames"][0].get("side_data_list", [])).lower()
+
+
 def packets(path: Path) -> list[str]:
     """A hash of each sound packet, with its stream."""
     lines = ffmpeg("-i", f"file:{path}", "-map", "0:a", "-c", "copy", "-f", "framehash", "-hash", "md5", "-").decode()

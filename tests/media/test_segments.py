@@ -12,11 +12,12 @@ import torch
 from media import probe, segments, sniff, video
 from media.errors import DamagedMedia, MediaToolError
 from media.limits import Limits
+from media.output import Output
 from media.segments import Packet
 from tests.media import clips
 
 LIMITS = Limits()
-LOSSLESS = 0
+LOSSLESS = Output(quality=0)
 OPEN = "open-gop=1:scenecut=0:keyint=24:min-keyint=1:bframes=3:b-adapt=0"
 SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:duration=6")
 
@@ -49,7 +50,7 @@ def segmented(source, folder, *, frames, before=0, hidden=0, apply=lambda: lambd
             limits=LIMITS,
             window=one.window,
             container=sniff.MP4,
-            crf=LOSSLESS,
+            output=LOSSLESS,
             on_progress=done.append,
         )
         assert done[-1] == result.frames
@@ -64,7 +65,7 @@ def segmented(source, folder, *, frames, before=0, hidden=0, apply=lambda: lambd
 def whole(source, folder, apply=lambda: lambda x: 255 - x):
     info = probe.probe_video(source, LIMITS)
     target = folder / f"whole{video.container_for(info).suffix}"
-    video.transform(source, target, apply(), info=info, batch=4, limits=LIMITS, crf=LOSSLESS)
+    video.transform(source, target, apply(), info=info, batch=4, limits=LIMITS, output=LOSSLESS)
     return target
 
 

@@ -14,9 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from media import ffmpeg, probe, process, sniff, video
+from media import colour, ffmpeg, probe, process, sniff, video
 from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
+from media.output import Output
 from tests.media import clips
 
 LIMITS = Limits()
@@ -25,7 +26,7 @@ LIMITS = Limits()
 def transform(source, target, apply=lambda frames: frames, **options):
     limits = options.pop("limits", LIMITS)
     options.setdefault("batch", 4)
-    options.setdefault("crf", 10)
+    options.setdefault("output", Output(quality=10))
     info = options.pop("info", None) or probe.probe_video(source, limits)
     return video.transform(source, target, apply, info=info, limits=limits, **options)
 
@@ -190,7 +191,7 @@ def test_both_converters_see_the_same_colours(tmp_path, monkeypatch, pixels, mat
         return torch.cat(found).float()
 
     one = decoded()
-    monkeypatch.setattr(ffmpeg, "_ZIMG_FORMATS", frozenset())
+    monkeypatch.setattr(colour, "_ZIMG_FORMATS", frozenset())
     difference = (decoded() - one)[..., 2:-2, 2:-2].abs()
     assert difference.mean() < 1
     assert difference.max() < 16
@@ -457,7 +458,7 @@ def test_wrong_results_of_an_effect_are_told(clip, tmp_path):
 
 def test_progress_is_asked_for_while_ffmpeg_is_silent(clip, tmp_path, monkeypatch):
     command = ["sh", "-c", "sleep 300 & sleep 300"]
-    monkeypatch.setattr(ffmpeg, "decode", lambda *_: command)
+    monkeypatch.setattr(ffmpeg, "decode", lambda *_, **__: command)
     done = []
 
     def cancel(count):

@@ -195,4 +195,4 @@ def test_segments_know_the_source_and_nothing_personal(hurried, long_job):
     job = jobs.get(hurried.engine, long_job)
     info = probe.VideoInfo.from_json(job.video["source"])
     assert (info.width, info.height, info.codec) == (64, 48, "h264")
-    assert set(job.video) == {"source", "container"}
+    assert set(job.video) == {"source", "container", "depth"}
