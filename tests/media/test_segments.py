@@ -30,7 +30,9 @@ def windows(found):
     return [(one.window.shown_from, one.window.shown_to) for one in found]
 
 
-def segmented(source, folder, *, frames, before=0, hidden=0, apply=lambda: lambda x: 255 - x, order=reversed):
+def segmented(
+    source, folder, *, frames, before=0, hidden=0, apply=lambda: lambda x: 255 - x, order=reversed, **options
+):
     """Cut, transform each piece by an effect of its own, in any order, and join; returns the target."""
     info = probe.probe_video(source, LIMITS)
     planned = segments.plan(segments.index(source, info, LIMITS), frames=frames, before=before, hidden=hidden)
@@ -50,7 +52,7 @@ def segmented(source, folder, *, frames, before=0, hidden=0, apply=lambda: lambd
             limits=LIMITS,
             window=one.window,
             container=sniff.MP4,
-            output=LOSSLESS,
+            **{"output": LOSSLESS} | options,
             on_progress=done.append,
         )
         assert done[-1] == result.frames
@@ -58,7 +60,7 @@ def segmented(source, folder, *, frames, before=0, hidden=0, apply=lambda: lambd
         parts[number] = (folder / f"part-{number}", result.first)
     target = folder / f"joined{container.suffix}"
     ordered = [part for _, part in sorted(parts.items())]
-    video.join(ordered, source, target, info=info, frames=frames_made, limits=LIMITS, container=container)
+    video.join(ordered, source, target, info=info, frames=frames_made, limits=LIMITS, container=container, **options)
     return target
 
 
@@ -131,6 +133,35 @@ def test_segments_are_the_single_pass_frame_by_frame(tmp_path, name):
     facts = ("codec_name", "width", "height", "pix_fmt", "time_base", "start_time", "r_frame_rate", "color_range")
     assert [[one.get(fact) for fact in facts] for one in got] == [[one.get(fact) for fact in facts] for one in wanted]
     assert abs(float(got[0].get("duration", 0)) - float(wanted[0].get("duration", 0))) < 0.002
+
+
+@pytest.mark.parametrize(("codec", "tag"), [("hevc", "hvc1"), ("av1", "av01")])
+def test_other_codecs_are_joined_as_well(tmp_path, codec, tag):
+    source = make(tmp_path, "closed.mp4")
+    joined = segmented(source, tmp_path, frames=50, apply=lambda: lambda x: x, output=Output(codec=codec, quality=10))
+    picture = clips.streams(joined)[0]
+    assert (picture["codec_name"], picture["codec_tag_string"]) == (codec, tag)
+    assert clips.timestamps(joined) == clips.timestamps(source)
+    assert clips.packets(joined) == clips.packets(source)
+    assert clips.worst_psnr(joined, source) > 25
+
+
+def test_ten_bits_are_joined_as_well(tmp_path):
+    ten = (
+        "-c:v",
+        "libx265",
+        "-preset",
+        "ultrafast",
+        "-x265-params",
+        "log-level=none:keyint=25",
+        "-pix_fmt",
+        "yuv420p10le",
+    )
+    source = clips.make(tmp_path / "ten.mkv", *ten, seconds=4)
+    joined = segmented(source, tmp_path, frames=25, apply=lambda: lambda x: x, output=Output(), depth=16)
+    picture = clips.streams(joined)[0]
+    assert (picture["codec_name"], picture["pix_fmt"]) == ("hevc", "yuv420p10le")
+    assert clips.timestamps(joined) == clips.timestamps(source)
 
 
 def trail():
