@@ -8,11 +8,18 @@ if TYPE_CHECKING:
     from errors import MayflyError as MayflyError
     from mayfly.client import Client as Client
     from mayfly.job import Job as Job
+    from media.output import Output as Output
     from settings import Settings as Settings
 
-__all__ = ["Client", "Job", "MayflyError", "Settings"]
+__all__ = ["Client", "Job", "MayflyError", "Output", "Settings"]
 
-_HOMES = {"Client": "mayfly.client", "Job": "mayfly.job", "MayflyError": "errors", "Settings": "settings"}
+_HOMES = {
+    "Client": "mayfly.client",
+    "Job": "mayfly.job",
+    "MayflyError": "errors",
+    "Output": "media.output",
+    "Settings": "settings",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -27,6 +27,7 @@ from mayfly.job import Job
 from mayfly.source import Source, Watched, opened
 from media import storage
 from media.errors import StorageError, WrongKind
+from media.output import Output
 from media.sniff import HEAD_BYTES, Format, sniff
 from media.storage import Store
 from purge import sweeper
@@ -75,6 +76,8 @@ class Client:
         owner: str | None = None,
         consent: str | None = None,
         idempotency_key: str | None = None,
+        output: Output | None = None,
+        preview: bool = False,
     ) -> Job:
         """Upload a picture or video and queue its effect.
 
@@ -85,6 +88,8 @@ class Client:
             owner: your opaque reference to whom it belongs; never a name or an address.
             consent: your reference to the person's consent.
             idempotency_key: a second submit with the same key returns the first job and uploads nothing.
+            output: codec, quality and more of a video's result; what is not set is the operator's default.
+            preview: make before-and-after previews as well; `previews` fetches them.
 
         Returns:
             The job. A broker that is away does not fail it: the message is sent when the broker is back.
@@ -92,7 +97,10 @@ class Client:
         Raises:
             MayflyError: nothing is stored or queued; `code` and text say why.
         """
-        job, fresh = self._queue(source, effect, params, owner=owner, consent=consent, idempotency_key=idempotency_key)
+        wishes = _wishes(output, preview=preview)
+        job, fresh = self._queue(
+            source, effect, params, owner=owner, consent=consent, idempotency_key=idempotency_key, wishes=wishes
+        )
         if fresh:
             self._send([job])
         return Job.of(job)
@@ -105,6 +113,8 @@ class Client:
         *,
         owner: str | None = None,
         consent: str | None = None,
+        output: Output | None = None,
+        preview: bool = False,
     ) -> list[Job]:
         """Submit several uploads for one effect, a few at a time.
 
@@ -124,7 +134,10 @@ class Client:
             except MayflyError as error:
                 error.args = (f"{position} of {len(sources)}: {error}",)
                 raise
-        queue = functools.partial(self._queue, effect=effect, params=params, owner=owner, consent=consent)
+        wishes = _wishes(output, preview=preview)
+        queue = functools.partial(
+            self._queue, effect=effect, params=params, owner=owner, consent=consent, wishes=wishes
+        )
         queued: list[JobRow] = []
         sent, last = 0, time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(UPLOADS) as pool:
@@ -210,18 +223,31 @@ class Client:
         if not isinstance(target, str | os.PathLike):
             self._store.write_to(key, target)
             return
-        path = Path(target)
-        part = path.with_name(f".{uuid.uuid4().hex}.part")
-        try:
-            with part.open("wb") as file:
-                self._store.write_to(key, file)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        self._write(key, Path(target))
 
     def result_suffix(self, job: Job | str | uuid.UUID) -> str:
         """The suffix that suits a job's result, with its dot. Raises as `result`."""
         return self._result_asset(job).suffix
+
+    def previews(self, job: Job | str | uuid.UUID, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write a job's previews into a folder: of a picture before and after side by side, of a video a poster and a
+        short clip of both.
+
+        Returns:
+            The files: `comparison.jpg`, or `poster.jpg` and `comparison.mp4`; none if none were asked for.
+
+        Raises:
+            As `result`.
+        """
+        found = self._finished(job)
+        written = []
+        for asset in self.assets(job):
+            if asset.retention is Retention.PREVIEW and asset.state is AssetState.STORED and asset.key is not None:
+                still = asset.suffix == ".jpg" and found.media == Media.VIDEO
+                path = Path(folder) / f"{'poster' if still else 'comparison'}{asset.suffix}"
+                self._write(asset.key, path)
+                written.append(path)
+        return written
 
     def cancel(self, job: Job | str | uuid.UUID) -> Job:
         """Cancel a job and destroy its assets; a worker that has it stops within seconds.
@@ -268,6 +294,7 @@ class Client:
         owner: str | None = None,
         consent: str | None = None,
         idempotency_key: str | None = None,
+        wishes: dict[str, Any] | None = None,
     ) -> tuple[JobRow, bool]:
         """Check and store one input. Returns the job, and False when its idempotency key was known."""
         declared, validated = self._check_request(effect, params)
@@ -275,7 +302,15 @@ class Client:
         with opened(source) as (stream, size):
             found = self._check_upload(declared, stream, size)
             return self._upload(
-                declared, validated, found, stream, size, owner=owner, consent=consent, key=idempotency_key
+                declared,
+                validated,
+                found,
+                stream,
+                size,
+                owner=owner,
+                consent=consent,
+                key=idempotency_key,
+                wishes=wishes,
             )
 
     def _send(self, queued: Sequence[JobRow]) -> None:
@@ -310,6 +345,7 @@ class Client:
         owner: str | None,
         consent: str | None,
         key: str | None,
+        wishes: dict[str, Any] | None,
     ) -> tuple[JobRow, bool]:
         """Store the input. Returns the job, and False when the idempotency key was known."""
         retention = Retention.FACE_INPUT if declared.face else Retention.INPUT
@@ -324,6 +360,7 @@ class Client:
             units_total=1 if Media(found.kind) is Media.IMAGE else None,
             suffix=found.suffix,
             parameters=validated.model_dump(mode="json"),
+            output=wishes,
             owner=owner,
             consent=consent,
             idempotency_key=key,
@@ -363,12 +400,26 @@ class Client:
         except (StorageError, sa.exc.OperationalError):
             return
 
-    def _result_asset(self, job: Job | str | uuid.UUID) -> AssetRow:
+    def _write(self, key: str, path: Path) -> None:
+        """Write an object to a file, which appears whole or not at all."""
+        part = path.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            with part.open("wb") as file:
+                self._store.write_to(key, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _finished(self, job: Job | str | uuid.UUID) -> Job:
         found = self.status(job)
         if found.state in (State.FAILED, State.CANCELLED):
             raise JobFailed(found.error or found.state.value, found.error_text or "the job was cancelled")
         if found.state is not State.DONE:
             raise NotReady("the job is not finished yet; wait for it or ask again later")
+        return found
+
+    def _result_asset(self, job: Job | str | uuid.UUID) -> AssetRow:
+        self._finished(job)
         for asset in self.assets(job):
             if asset.retention is Retention.RESULT and asset.state is AssetState.STORED:
                 return asset
@@ -397,6 +448,13 @@ def _check_references(**references: str | None) -> None:
     for name, value in references.items():
         if value is not None and not (0 < len(value) <= MAX_REFERENCE and value.isprintable()):
             raise InvalidReference(f"{name} is printable text of 1 to {MAX_REFERENCE} characters")
+
+
+def _wishes(output: Output | None, *, preview: bool) -> dict[str, Any] | None:
+    """What is kept of a producer's choices: those that were made."""
+    chosen = output.model_dump(mode="json", exclude_unset=True) if output else {}
+    wishes = ({"video": chosen} if chosen else {}) | ({"preview": True} if preview else {})
+    return wishes or None
 
 
 def _id(job: Job | str | uuid.UUID) -> uuid.UUID:

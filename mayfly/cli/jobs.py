@@ -17,6 +17,7 @@ from mayfly.cli import console, progress
 from mayfly.cli.console import Exit, people
 from mayfly.client import Client
 from mayfly.job import Job
+from media.output import Codec, Output
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on standard output")]
 
@@ -55,6 +56,13 @@ def submit(
     key: Annotated[
         str | None, typer.Option(help="idempotency key: a repeated submit returns the first job; for one FILE")
     ] = None,
+    codec: Annotated[Codec | None, typer.Option(help="of a video's result; auto: H.264, HEVC for 10 bits")] = None,
+    quality: Annotated[
+        int | None, typer.Option(min=0, max=51, help="of a video's result, on x264's scale; lower is better")
+    ] = None,
+    chapters: Annotated[bool, typer.Option("--chapters", help="keep a video's chapters, with their titles")] = False,
+    hardware: Annotated[bool, typer.Option("--hardware", help="let the worker's GPU encode, if it can")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="make before-and-after previews as well")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="wait until the jobs are finished")] = False,
     out: Annotated[Path | None, typer.Option(help="write results into this folder; implies --wait")] = None,
     json: Json = False,
@@ -64,6 +72,8 @@ def submit(
     if key is not None and len(files) > 1:
         raise typer.BadParameter("an idempotency key is for one file", param_hint="--key")
     given = console.parameters(param or [])
+    chosen = {"codec": codec, "quality": quality, "chapters": chapters or None, "hardware": hardware or None}
+    output = Output(**{name: value for name, value in chosen.items() if value is not None})
     wait = wait or out is not None
     with console.errors_shown(), Client(settings) as client, contextlib.ExitStack() as running:
         client.check(effect, given)
@@ -74,7 +84,18 @@ def submit(
         jobs: list[Job | MayflyError] = []
         for file in files:
             try:
-                jobs.append(client.submit(file, effect, given, owner=owner, consent=consent, idempotency_key=key))
+                jobs.append(
+                    client.submit(
+                        file,
+                        effect,
+                        given,
+                        owner=owner,
+                        consent=consent,
+                        idempotency_key=key,
+                        output=output,
+                        preview=preview,
+                    )
+                )
             except MayflyError as error:
                 jobs.append(error)
         waiting = [(job, file.name) for job, file in zip(jobs, files, strict=True) if isinstance(job, Job)]
@@ -154,6 +175,8 @@ def _report(client: Client, job: Job | MayflyError, file: Path, effect: str, out
     if out is not None and job.state is State.DONE:
         written = out / f"{file.stem}-{effect}-{job.id[:8]}{client.result_suffix(job)}"
         client.result(job, written)
+        for path in client.previews(job, out):
+            path.replace(path.with_name(f"{written.stem}-{path.name}"))
     if json:
         console.emit(_facts(job, written))
     else:
