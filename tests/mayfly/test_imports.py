@@ -40,7 +40,7 @@ def test_importing_mayfly_alone_loads_almost_nothing():
 def test_what_is_exported():
     import mayfly
 
-    assert sorted(mayfly.__all__) == ["Client", "Job", "MayflyError", "Settings"]
+    assert sorted(mayfly.__all__) == ["Client", "Job", "MayflyError", "Output", "Settings"]
     for name in mayfly.__all__:
         assert getattr(mayfly, name).__name__ == name
     with pytest.raises(AttributeError):
