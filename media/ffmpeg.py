@@ -17,7 +17,7 @@ import ffmpeg
 
 from media import colour, encoders
 from media.encoders import Coding
-from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
+from media.errors import DamagedMedia, DiskFull, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
 from media.process import Finished, Resources
 
@@ -184,6 +184,8 @@ def encoder_failure(code: int, last_lines: Sequence[str]) -> MediaError:
     """What a failed encoder says: it reads the upload for its sound, else the fault is not the upload's."""
     if code > 0 and re.search("Invalid data found|partial file|invalid, broken", "\n".join(last_lines)):
         return DamagedMedia()
+    if code == -signal.SIGXFSZ or re.search("No space left|Disk quota|File too large", "\n".join(last_lines)):
+        return DiskFull()
     return MediaToolError()
 
 
