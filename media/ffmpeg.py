@@ -67,14 +67,12 @@ def decode(
     if info.rotation % 90:
         options["noautorotate"] = None
     chain = [
-        *colour.to_planes(info, depth),
+        *upright(info, depth),
         f"settb={info.time_base}",
         # The second prints frames that have metadata, the first gives them some.
         "metadata=add:key=mayfly:value=1",
         rf"metadata=print:direct=1:file=pipe\\:{timestamps}",
     ]
-    if info.interlaced:
-        chain.insert(0, "bwdif=mode=send_frame:deint=interlaced")
     frames = ffmpeg.input(f"file:{source}", **options)[str(info.stream)]
     return _compiled(frames.output("pipe:1", format="rawvideo", vf=",".join(chain), fps_mode="passthrough"))
 
@@ -118,9 +116,6 @@ def encode(
     chain = colour.from_planes(info, coding.pixels, even=coding.even)
     if moved := shift - round(info.start / info.time_base):
         chain += [f"settb={info.time_base}", f"setpts=PTS{moved:+d}"]
-    ticks = max(1, round(1 / info.rate / info.time_base))
-    # How long the last frame lasts.
-    last = f"setts=pts=PTS:dts=DTS:duration={ticks}"
     options: dict[str, Any] = {
         "format": muxer,
         "vf": ",".join(chain),
@@ -128,7 +123,7 @@ def encode(
         "enc_time_base": info.time_base,
         "c:v": coding.encoder,
         **coding.options,
-        "bsf:v": ",".join([*encoders.bitstream_filters(coding.codec, info.rate), last]),
+        "bsf:v": corrected(coding, info),
         # Else ffmpeg names the encoder.
         "metadata:s:v": "encoder=mayfly",
         "c:a": "copy",
@@ -153,10 +148,24 @@ def encode(
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 
-def poster(source: Path, info: VideoInfo, limits: Limits, *, at: float) -> list[str]:
-    """The command that writes the frame at `at` seconds, upright, as PNG to standard output."""
-    frame = ffmpeg.input(f"file:{source}", ss=f"{at:.3f}", **_hardening(limits, info.demuxer))[str(info.stream)]
-    return _compiled(frame.output("pipe:1", format="image2pipe", vcodec="png", vframes=1))
+def input_words(source: Path, info: VideoInfo, limits: Limits, **options: Any) -> list[str]:
+    """The words that make a file an input of ffmpeg, with `options` for reading it, whose values are words."""
+    options = _hardening(limits, info.demuxer) | options
+    words = [word for key, value in options.items() for word in (f"-{key}", value) if word is not None]
+    return [*map(str, words), *(["-noautorotate"] if info.rotation % 90 else []), "-i", f"file:{source}"]
+
+
+def corrected(coding: Coding, info: VideoInfo) -> str:
+    """The bitstream filters of an encoded stream; without a duration of its last frame, players do not show it."""
+    ticks = max(1, round(1 / info.rate / info.time_base))
+    filters = encoders.bitstream_filters(coding.codec, info.rate)
+    return ",".join([*filters, f"setts=pts=PTS:dts=DTS:duration={ticks}"])
+
+
+def upright(info: VideoInfo, depth: int) -> list[str]:
+    """The filters that make whole, upright planes of RGB with 8 or 16 bits out of what was decoded."""
+    whole = ["bwdif=mode=send_frame:deint=interlaced"] if info.interlaced else []
+    return whole + colour.to_planes(info, depth)
 
 
 def failure(code: int, last_lines: Sequence[str]) -> MediaError:
