@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import re
 from collections.abc import Sequence
@@ -11,11 +12,11 @@ from typing import Self
 
 import torch
 
-from media import ffmpeg, matroska, pipes
+from media import bounds, ffmpeg, matroska, pipes
 from media.errors import DamagedMedia
 from media.limits import Limits
 from media.probe import VideoInfo
-from media.process import Child
+from media.process import Child, Resources
 
 _TIMESTAMP = re.compile(rb"pts:(-?\d+)")
 
@@ -47,6 +48,7 @@ class Decoder:
         self._ended = False
         self._count = 0
         self._first = self._last = 0
+        self._recent: collections.deque[int] = collections.deque(maxlen=limits.max_rate + 1)
         reading, writing = os.pipe()
         self._timestamps = os.fdopen(reading, "rb")
         try:
@@ -56,6 +58,7 @@ class Decoder:
                 stall=stall,
                 stdout=True,
                 pass_fds=[writing],
+                resources=bounds.decoder(info.width, info.height),
             )
         except BaseException:
             self._timestamps.close()
@@ -111,6 +114,10 @@ class Decoder:
             # A frame without a timestamp of its own, or with one that is taken, comes a tick after the last.
             self._last = max(int(match[1]) if match else 0, self._last + 1)
         self._count += 1
+        self._recent.append(self._last)
+        if len(self._recent) > self._limits.max_rate:
+            seconds = float((self._last - self._recent[0]) * self._info.time_base)
+            self._limits.check_rate(self._limits.max_rate, seconds)
         self._limits.check_length(self._count, float((self._last - self._first) * self._info.time_base))
         return self._last
 
@@ -138,6 +145,7 @@ class Encoder:
         depth: int = 8,
         timeout: float,
         stall: float,
+        resources: Resources | None = None,
     ) -> None:
         """Start `command`, which gets frames of `depth` bits, 8 or 16; `shift` is taken from each timestamp, since the
         stream's must not be negative.
@@ -145,7 +153,7 @@ class Encoder:
         self._unit = info.time_base * matroska.NANOSECONDS
         self._shift = shift
         self._size = 3 * width * height * depth // 8
-        self._child = Child(command, timeout=timeout, stall=stall, stdin=True)
+        self._child = Child(command, timeout=timeout, stall=stall, stdin=True, resources=resources)
         self._head = matroska.header(width, height, info.rate, matroska.GBRP if depth == 8 else matroska.GBRP16)
 
     def write(self, frame: torch.Tensor, timestamp: int) -> None:

@@ -8,6 +8,7 @@ MediaError
 ├── TooLarge          too_large          over a limit in bytes, pixels, frames, seconds or memory
 ├── MediaTimeout      media_timeout      reading or writing it took longer than allowed
 └── MediaToolError    media_tool_failed  ffmpeg failed for a reason of the machine's: the only one worth a retry
+    └── DiskFull      disk_full          the machine has too little space left for the video
 
 StorageError
 ├── StorageUnavailable  storage_unreachable  the object store does not answer, or refuses
@@ -64,6 +65,15 @@ class MediaToolError(MediaError):
     code = "media_tool_failed"
 
     def __init__(self, text: str = "the media tools failed on this machine: try again") -> None:
+        super().__init__(text)
+
+
+class DiskFull(MediaToolError):
+    code = "disk_full"
+
+    def __init__(
+        self, text: str = "this machine has too little disk space left for the video: free some, or try again later"
+    ) -> None:
         super().__init__(text)
 
 

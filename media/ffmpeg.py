@@ -18,7 +18,7 @@ import ffmpeg
 
 from media import colour, encoders
 from media.encoders import Coding
-from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
+from media.errors import DamagedMedia, DiskFull, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
 from media.process import Finished, Resources
 
@@ -68,14 +68,12 @@ def decode(
     if info.rotation % 90:
         options["noautorotate"] = None
     chain = [
-        *colour.to_planes(info, depth),
+        *upright(info, depth),
         f"settb={info.time_base}",
         # The second prints frames that have metadata, the first gives them some.
         "metadata=add:key=mayfly:value=1",
         rf"metadata=print:direct=1:file=pipe\\:{timestamps}",
     ]
-    if info.interlaced:
-        chain.insert(0, "bwdif=mode=send_frame:deint=interlaced")
     frames = ffmpeg.input(f"file:{source}", **options)[str(info.stream)]
     return _compiled(frames.output("pipe:1", format="rawvideo", vf=",".join(chain), fps_mode="passthrough"))
 
@@ -118,10 +116,7 @@ def encode(
         "enc_time_base": info.time_base,
         "c:v": coding.encoder,
         **coding.options,
-        # How long the last frame lasts.
-        "bsf:v": ",".join(
-            [*encoders.bitstream_filters(coding.codec, info.rate), f"setts=pts=PTS:dts=DTS:duration={_ticks(info)}"]
-        ),
+        "bsf:v": corrected(coding, info),
     }
     streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles, kept)]
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
@@ -259,10 +254,23 @@ def join(
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 
-def poster(source: Path, info: VideoInfo, limits: Limits, *, at: float) -> list[str]:
-    """The command that writes the frame at `at` seconds, upright, as PNG to standard output."""
-    frame = ffmpeg.input(f"file:{source}", ss=f"{at:.3f}", **_hardening(limits, info.demuxer))[str(info.stream)]
-    return _compiled(frame.output("pipe:1", format="image2pipe", vcodec="png", vframes=1))
+def input_words(source: Path, info: VideoInfo, limits: Limits, **options: Any) -> list[str]:
+    """The words that make a file an input of ffmpeg, with `options` for reading it, whose values are words."""
+    options = _hardening(limits, info.demuxer) | options
+    words = [word for key, value in options.items() for word in (f"-{key}", value) if word is not None]
+    return [*map(str, words), *(["-noautorotate"] if info.rotation % 90 else []), "-i", f"file:{source}"]
+
+
+def corrected(coding: Coding, info: VideoInfo) -> str:
+    """The bitstream filters of an encoded stream; without a duration of its last frame, players do not show it."""
+    filters = encoders.bitstream_filters(coding.codec, info.rate)
+    return ",".join([*filters, f"setts=pts=PTS:dts=DTS:duration={_ticks(info)}"])
+
+
+def upright(info: VideoInfo, depth: int) -> list[str]:
+    """The filters that make whole, upright planes of RGB with 8 or 16 bits out of what was decoded."""
+    whole = ["bwdif=mode=send_frame:deint=interlaced"] if info.interlaced else []
+    return whole + colour.to_planes(info, depth)
 
 
 def failure(code: int, last_lines: Sequence[str]) -> MediaError:
@@ -290,6 +298,8 @@ def encoder_failure(code: int, last_lines: Sequence[str]) -> MediaError:
     """What a failed encoder says: it reads the upload for its sound, else the fault is not the upload's."""
     if code > 0 and re.search("Invalid data found|partial file|invalid, broken", "\n".join(last_lines)):
         return DamagedMedia()
+    if code == -signal.SIGXFSZ or re.search("No space left|Disk quota|File too large", "\n".join(last_lines)):
+        return DiskFull()
     return MediaToolError()
 
 

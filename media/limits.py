@@ -19,6 +19,7 @@ class Limits:
         max_side: width or height of either, in pixels.
         max_frames: frames of a video.
         max_seconds: duration of a video, from its first timestamp to its last.
+        max_rate: frames of a video in any second.
     """
 
     max_bytes: int = 2 * 1024**3
@@ -28,6 +29,7 @@ class Limits:
     max_side: int = 16_384
     max_frames: int = 36_000
     max_seconds: float = 600
+    max_rate: int = 240
 
     def check_bytes(self, kind: str, size: int) -> None:
         """Check a file's size in bytes; `kind` is "image" or "video". Raises EmptyFile, TooLarge."""
@@ -51,6 +53,12 @@ class Limits:
             raise TooLarge(f"the video has too many frames: send one of at most {self.max_frames:,} frames")
         if seconds > self.max_seconds:
             raise TooLarge(f"the video is too long: send one of at most {self.max_seconds:g} seconds")
+
+    def check_rate(self, frames: int, seconds: float) -> None:
+        """Check frames that take so many seconds, of a second at least. Raises TooLarge."""
+        # Timestamps are rounded.
+        if frames > 1.05 * self.max_rate * seconds:
+            raise TooLarge(f"the video has too many frames a second: send one of at most {self.max_rate}")
 
     def _check_pixels(self, what: str, width: int, height: int, allowed: int) -> None:
         if max(width, height) > self.max_side:

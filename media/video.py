@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from typing import Self
 
 import torch
 
-from media import colour, encoders, ffmpeg, hardware, segments, sniff
+from media import bounds, colour, encoders, ffmpeg, hardware, segments, sniff
 from media.coders import Decoder, Encoder
 from media.errors import DamagedMedia
 from media.limits import Limits
@@ -117,9 +118,9 @@ def transform(
     Args:
         source: a local file.
         target: the file to write; it exists afterwards only if everything went well.
-        apply: gets (N, 3, H, W) uint8 RGB, contiguous, on the CPU, N at most `batch`, valid until it returns; returns
-            (N, 3, H·s, W·s) uint8 on any device, for one s throughout; may return what it got. By `depth`, uint16
-            in the place of uint8.
+        apply: gets (N, 3, H, W) uint8 RGB, contiguous, on the CPU, N at most `batch`, and less where frames are large
+            (media.bounds), valid until it returns; returns (N, 3, H·s, W·s) uint8 on any device, for one s throughout;
+            may return what it got. By `depth`, uint16 in the place of uint8.
         info: what probe.probe_video says about the source.
         batch: frames in one call of `apply`.
         limits: enforced on what is decoded, whatever the header says.
@@ -139,6 +140,7 @@ def transform(
     Raises:
         DamagedMedia, TooLarge: by what was decoded.
         MediaTimeout: over `timeout` or `stall`.
+        DiskFull: the result may not fit onto the disk.
         MediaToolError: ffmpeg failed for a reason of the machine's.
     """
     written = container or container_for(info)
@@ -147,12 +149,15 @@ def transform(
         output = output.model_copy(update={"hardware": False})
     deep = depth > 8 and info.bit_depth > 8 and encoders.takes_ten_bits(output)
     depth = 16 if deep else 8
+
+    room = functools.partial(bounds.room, source, target, info, quality=output.quality)
+    room(width=info.width, height=info.height)
     shown = colour.shown(info)
     try:
         with contextlib.ExitStack() as stack:
-            bounds = {"first": window.apply_from, "end": window.shown_to} if window else {}
+            span = {"first": window.apply_from, "end": window.shown_to} if window else {}
             decoder = stack.enter_context(
-                Decoder(source, info, limits, **bounds, timeout=timeout, stall=stall, depth=depth)
+                Decoder(source, info, limits, **span, timeout=timeout, stall=stall, depth=depth)
             )
 
             def start(width: int, height: int, first: int) -> Encoder:
@@ -170,16 +175,28 @@ def transform(
                     shift=below if window is None else 0,
                     chapters=output.chapters,
                 )
-                shift = below if window is None else first
-                return stack.enter_context(
-                    Encoder(command, width, height, info, shift=shift, depth=depth, timeout=timeout, stall=stall)
+                # The effect may have made the frames larger.
+                free = room(width=width, height=height)
+                encoder = Encoder(
+                    command,
+                    width,
+                    height,
+                    info,
+                    shift=below if window is None else first,
+                    depth=depth,
+                    timeout=timeout,
+                    stall=stall,
+                    resources=bounds.encoder(width, height, free=free, hardware=coding.hardware),
                 )
+                return stack.enter_context(encoder)
 
             buffers = _buffers(info, batch, depth)
             pipe = stack.enter_context(_Pipe(decoder, start, buffers, window.shown_from if window else None))
             pipe.run(apply, on_progress)
     except BaseException:
         target.unlink(missing_ok=True)
+        # A device may be what failed; it is tried again before it is used again.
+        hardware.works.cache_clear()
         raise
     width, height = pipe.size
     return VideoResult(frames=pipe.written, width=width, height=height, first=pipe.first, format=written)
@@ -242,8 +259,8 @@ def join(
 
 
 def _buffers(info: VideoInfo, batch: int, depth: int) -> list[torch.Tensor]:
-    shape, dtype = (batch, 3, info.height, info.width), torch.uint8 if depth == 8 else torch.uint16
-    return [torch.empty(shape, dtype=dtype) for _ in range(BATCHES)]
+    shape = (bounds.batch(batch, info.width, info.height), 3, info.height, info.width)
+    return [torch.empty(shape, dtype=torch.uint8 if depth == 8 else torch.uint16) for _ in range(BATCHES)]
 
 
 class _Pipe:

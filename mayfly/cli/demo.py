@@ -15,7 +15,6 @@ import typer
 from PIL import Image, ImageDraw
 
 from db.states import Retention, State
-from errors import MayflyError
 from mayfly.cli import console, progress
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import own_worker
@@ -26,7 +25,6 @@ from tasks import limits
 SAMPLES = "mayfly.samples"
 HEIGHT = 512  # of the before/after picture's cells, in pixels
 RECEIPT_SECONDS = 10
-MAX_STILL_BYTES = 2**28
 
 
 def demo(
@@ -119,7 +117,7 @@ def _before_after(client: Client, source: Path, target: Path) -> Image.Image:
 
 
 def _still(client: Client, path: Path) -> Image.Image:
-    from media import ffmpeg, probe, process, sniff
+    from media import preview, probe, sniff
 
     with path.open("rb") as file:
         kind = sniff.sniff(file.read(sniff.HEAD_BYTES)).kind
@@ -127,8 +125,5 @@ def _still(client: Client, path: Path) -> Image.Image:
         return Image.open(path).convert("RGB")
     bounds = limits.of(client.settings)
     info = probe.probe_video(path, bounds)
-    command = ffmpeg.poster(path, info, bounds, at=info.duration / 2)
-    still = ffmpeg.check(process.run(command, timeout=60, max_output=MAX_STILL_BYTES))
-    if not still:
-        raise MayflyError("the video has no frame in its middle")
+    still = preview.poster(path, info, bounds, at=info.duration / 2)
     return Image.open(io.BytesIO(still)).convert("RGB")

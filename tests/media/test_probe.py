@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import random
+import signal
 from fractions import Fraction
 
 import pytest
 
 from media import ffmpeg, probe, process
-from media.errors import DamagedMedia, EmptyFile, MediaToolError, TooLarge, UnsupportedMedia, WrongKind
+from media.errors import DamagedMedia, DiskFull, EmptyFile, MediaToolError, TooLarge, UnsupportedMedia, WrongKind
 from media.limits import Limits
 from tests.media import clips
 
@@ -126,5 +127,7 @@ def test_failures_are_told_apart_and_quote_nothing():
         error = ffmpeg.failure(code, [line])
         assert type(error) is kind
         assert "secret" not in str(error)
-    assert type(ffmpeg.encoder_failure(1, ["No space left on device"])) is MediaToolError
+    assert type(ffmpeg.encoder_failure(1, ["No space left on device"])) is DiskFull
+    assert type(ffmpeg.encoder_failure(-signal.SIGXFSZ, [])) is DiskFull
+    assert type(ffmpeg.encoder_failure(1, ["Cannot allocate memory"])) is MediaToolError
     assert type(ffmpeg.encoder_failure(1, ["Invalid data found when processing input"])) is DamagedMedia

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from media import colour, ffmpeg, probe, process, sniff, video
+from media import bounds, colour, ffmpeg, probe, process, sniff, video
 from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
 from media.limits import Limits
 from media.output import Output
@@ -476,6 +476,8 @@ def test_a_hung_ffmpeg_is_ended(tmp_path, monkeypatch, which, limit):
     # More frames than the pipe to the encoder takes.
     source = clips.make(tmp_path / "clip.mp4", size="640x360")
     pid = tmp_path / "pid"
+    # The shell writes a file, which a decoder may not.
+    monkeypatch.setattr(bounds, "decoder", lambda *_: process.Resources())
     monkeypatch.setattr(ffmpeg, which, lambda *_, **__: ["sh", "-c", f"sleep 300 & echo $! > {pid}; sleep 300"])
     with pytest.raises(MediaTimeout):
         transform(source, tmp_path / "out.mp4", **{limit: 1.5})
