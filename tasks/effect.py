@@ -12,7 +12,7 @@ from db.segments import SegmentClaim
 from db.states import Stage
 from effects import registry
 from effects.contract import Media, Parameters
-from tasks import attempt, result, runtime, video
+from tasks import attempt, previews, result, runtime, video
 from tasks.attempt import Attempt
 from tasks.result import Made
 
@@ -57,7 +57,7 @@ def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters)
     rt, source = attempt.runtime, attempt.input()
     assert source.key is not None
     picture = image.decode(rt.store.read(source.key), rt.limits)
-    made = runner(picture.rgb[None], params)[0].cpu()
-    encoded = image.encode(picture.replaced(made), quality=rt.settings.image_quality)
+    made = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
+    encoded = image.encode(made, quality=rt.settings.image_quality)
     attempt.check()
-    result.store(attempt, Made(encoded, source.suffix))
+    result.store(attempt, Made(encoded, source.suffix), previews.of_picture(attempt, picture, made))

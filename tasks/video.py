@@ -17,7 +17,7 @@ from media import sniff
 from media.errors import DamagedMedia
 from media.output import Output
 from media.probe import VideoInfo
-from tasks import result
+from tasks import previews, result
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost
 from tasks.pace import Long, Paced
@@ -58,7 +58,7 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
         if _split(attempt, runner, path, info, long.pace):
             return
         made = _transform(attempt, runner, runner.video(params), path, target, info)
-    result.store(attempt, Made(target, made.suffix))
+    result.store(attempt, Made(target, made.suffix), previews.of_video(attempt, path, target, info))
 
 
 def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Parameters) -> None:
@@ -100,12 +100,12 @@ def join(attempt: Attempt[Claim]) -> None:
         attempt.progress(attempt.job.units_done)
         parts.append((attempt.scratch / f"part-{segment.number}", pieces.Window(**segment.window).shown_from))
         rt.store.fetch(part.key, parts[-1][0])
-    container = sniff.NAMED[facts["container"]]
+    container, info = sniff.NAMED[facts["container"]], VideoInfo.from_json(facts["source"])
     video.join(
         parts,
         path,
         target,
-        info=VideoInfo.from_json(facts["source"]),
+        info=info,
         frames=attempt.job.units_done,
         limits=rt.limits,
         container=container,
@@ -114,7 +114,7 @@ def join(attempt: Attempt[Claim]) -> None:
         on_wait=lambda: attempt.progress(attempt.job.units_done),
         timeout=rt.settings.video_time_limit,
     )
-    result.store(attempt, Made(target, container.suffix))
+    result.store(attempt, Made(target, container.suffix), previews.of_video(attempt, path, target, info))
 
 
 def _chosen_output(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> Output:

@@ -1,6 +1,7 @@
 """The client on the embedded set-up: what it refuses before anything is stored, and a job's whole way."""
 
 import dataclasses
+import datetime
 import io
 import json
 import subprocess
@@ -13,14 +14,15 @@ import sqlalchemy as sa
 from PIL import Image
 
 from db.errors import NotReady, ResultGone, UnknownJob
-from db.states import AssetState, State
+from db.states import AssetState, Retention, State
 from db.tables import ASSETS, JOBS
 from effects.contract import Locality
 from effects.errors import InvalidParameters, UnknownEffect
 from errors import MayflyError
-from mayfly import Client, Settings
+from mayfly import Client, Output, Settings
 from mayfly.errors import DeviceEffect, InvalidSource, JobFailed, WaitTimeout
 from media.errors import EmptyFile, StorageUnavailable, TooLarge, UnsupportedMedia, WrongKind
+from tests.media.clips import streams
 from workers.embedded import Embedded
 
 
@@ -280,6 +282,39 @@ def test_a_video_all_the_way(working, clip, tmp_path):
     streams = json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)["streams"]
     assert {stream["codec_type"]: stream["nb_read_frames"] for stream in streams}["video"] == "50"
     assert {stream["codec_type"] for stream in streams} == {"video", "audio"}
+
+
+def test_previews_of_a_photo(working, photo, tmp_path):
+    job = working.wait(working.submit(photo, "anime", preview=True), timeout=120)
+    (found,) = working.previews(job, tmp_path)
+    with Image.open(photo) as source, Image.open(found) as both:
+        assert both.format == "JPEG"
+        assert both.width > 1.8 * source.width * both.height / source.height
+        # The left half is the source.
+        left = both.crop((0, 0, both.width // 2 - 4, both.height)).convert("RGB").resize((16, 16))
+        expected = source.convert("RGB").resize((16, 16))
+        pairs = zip(left.get_flattened_data(), expected.get_flattened_data(), strict=True)
+        assert max(abs(a - b) for one, two in pairs for a, b in zip(one, two, strict=True)) < 40
+    kept = {asset.retention: asset.deadline_at for asset in working.assets(job) if asset.state is AssetState.STORED}
+    assert set(kept) == {Retention.RESULT, Retention.PREVIEW}
+    assert abs(kept[Retention.RESULT] - kept[Retention.PREVIEW]) < datetime.timedelta(minutes=5)
+
+
+def test_previews_and_codec_of_a_video(working, clip, tmp_path):
+    output = Output(codec="hevc", quality=30)
+    job = working.wait(working.submit(clip, "anime", output=output, preview=True), timeout=240)
+    assert job.state is State.DONE, job.error_text
+    working.result(job, tmp_path / "out.mp4")
+    assert streams(tmp_path / "out.mp4")[0]["codec_name"] == "hevc"
+    poster, comparison = sorted(working.previews(job, tmp_path), key=lambda path: path.suffix)
+    assert (poster.name, comparison.name) == ("poster.jpg", "comparison.mp4")
+    (picture,) = streams(comparison)
+    assert (picture["codec_name"], picture["width"] > picture["height"] * 3) == ("h264", True)
+
+
+def test_without_asking_there_are_no_previews(working, photo, tmp_path):
+    job = working.wait(working.submit(photo, "enhance", {"scale": 1}), timeout=120)
+    assert working.previews(job, tmp_path) == []
 
 
 def test_many_come_back_in_their_order(working):
