@@ -42,6 +42,7 @@ def apply(
     *,
     settings: Settings | None = None,
     device: str = "cpu",
+    output: Output | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
     """Apply an effect to one file; needs what a worker's install holds.
@@ -53,6 +54,7 @@ def apply(
         params: its parameters.
         settings: limits and qualities; the environment's by default.
         device: torch's name of the device.
+        output: codec, quality and more of a video's result; by default the settings' quality.
         on_progress: gets the units that are done, and how many there are; a video's units are frames. An exception
             from it ends the work and is passed on.
 
@@ -80,7 +82,11 @@ def apply(
             _image(path, part, wanted, runner, validated, bounds, settings)
             on_progress(1, 1)
         else:
-            _video(path, part, wanted, runner, validated, bounds, settings, on_progress)
+            _video(path, part, wanted, runner, validated, bounds, output or _default(settings), on_progress)
+
+
+def _default(settings: Settings) -> Output:
+    return Output(quality=settings.video_crf, preset=settings.video_preset)
 
 
 @contextlib.contextmanager
@@ -124,7 +130,7 @@ def _video(
     runner: Runner,
     params: Parameters,
     bounds: Limits,
-    settings: Settings,
+    output: Output,
     on_progress: Callable[[int, int], None],
 ) -> None:
     from media import probe, video
@@ -143,7 +149,7 @@ def _video(
         limits=bounds,
         on_progress=lambda done: on_progress(done, info.frame_count),
         container=wanted,
-        output=Output(quality=settings.video_crf, preset=settings.video_preset),
+        output=output,
         depth=runner.depth,
         timeout=float("inf"),
     )

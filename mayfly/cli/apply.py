@@ -11,6 +11,7 @@ import typer
 from mayfly import local
 from mayfly.cli import console
 from mayfly.cli.console import people
+from mayfly.cli.output import HardwareEncoder, KeptChapters, VideoCodec, VideoQuality, chosen_output
 
 
 def apply(
@@ -18,10 +19,14 @@ def apply(
     source: Annotated[Path, typer.Argument(metavar="IN")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="its suffix chooses the format of the result")],
     param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE")] = None,
+    codec: VideoCodec = None,
+    quality: VideoQuality = None,
+    chapters: KeptChapters = False,
+    hardware: HardwareEncoder = False,
     device: Annotated[str, typer.Option(help="cpu, or cuda for the first GPU")] = "cpu",
 ) -> None:
     """Apply an effect to one file in this process; nothing is uploaded."""
-    given = console.parameters(param or [])
+    given, settings = console.parameters(param or []), console.settings()
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),
@@ -36,7 +41,8 @@ def apply(
             target,
             effect,
             given,
-            settings=console.settings(),
+            settings=settings,
             device=device,
+            output=chosen_output(settings, codec=codec, quality=quality, chapters=chapters, hardware=hardware),
             on_progress=lambda done, total: bars.update(shown, completed=done, total=total),
         )

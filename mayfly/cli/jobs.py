@@ -15,9 +15,9 @@ from effects import registry
 from errors import MayflyError
 from mayfly.cli import console, progress
 from mayfly.cli.console import Exit, people
+from mayfly.cli.output import HardwareEncoder, KeptChapters, VideoCodec, VideoQuality, chosen_output
 from mayfly.client import Client
 from mayfly.job import Job
-from media.output import Codec, Output
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on standard output")]
 
@@ -56,12 +56,10 @@ def submit(
     key: Annotated[
         str | None, typer.Option(help="idempotency key: a repeated submit returns the first job; for one FILE")
     ] = None,
-    codec: Annotated[Codec | None, typer.Option(help="of a video's result; auto: H.264, HEVC for 10 bits")] = None,
-    quality: Annotated[
-        int | None, typer.Option(min=0, max=51, help="of a video's result, on x264's scale; lower is better")
-    ] = None,
-    chapters: Annotated[bool, typer.Option("--chapters", help="keep a video's chapters, with their titles")] = False,
-    hardware: Annotated[bool, typer.Option("--hardware", help="let the worker's GPU encode, if it can")] = False,
+    codec: VideoCodec = None,
+    quality: VideoQuality = None,
+    chapters: KeptChapters = False,
+    hardware: HardwareEncoder = False,
     preview: Annotated[bool, typer.Option("--preview", help="make before-and-after previews as well")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="wait until the jobs are finished")] = False,
     out: Annotated[Path | None, typer.Option(help="write results into this folder; implies --wait")] = None,
@@ -72,8 +70,7 @@ def submit(
     if key is not None and len(files) > 1:
         raise typer.BadParameter("an idempotency key is for one file", param_hint="--key")
     given = console.parameters(param or [])
-    chosen = {"codec": codec, "quality": quality, "chapters": chapters or None, "hardware": hardware or None}
-    output = Output(**{name: value for name, value in chosen.items() if value is not None})
+    output = chosen_output(None, codec=codec, quality=quality, chapters=chapters, hardware=hardware)
     wait = wait or out is not None
     with console.errors_shown(), Client(settings) as client, contextlib.ExitStack() as running:
         client.check(effect, given)
