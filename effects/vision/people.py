@@ -58,20 +58,21 @@ def _people(models: Models, picture: Picture) -> list[boxes.Box]:
         if len(seen) > 1:
             (left, top), (right, bottom) = seen.min(0).tolist(), seen.max(0).tolist()
             found.append(_grown((left, top, right, bottom), 0.35))
+    whole: boxes.Box = (0, 0, width, height)
+    if any(_fills(box, picture) for box in found):
+        return [whole]
     for face in faces.find(models, picture, _MOST_PEOPLE, _LEAST_FACE):
         left, top, right, bottom = face.box
         if not any(boxes.cover(face.box, box) > 0.9 for box in found):
             size = max(right - left, bottom - top)
             found.append((left - 2.5 * size, top - 1.5 * size, right + 2.5 * size, bottom + 6 * size))
-    # The models know whole pictures best, so a crop must be worth it.
-    if any(boxes.area(_inside(box, height, width)) > 0.4 * height * width for box in found):
-        return [(0, 0, width, height)]
-    return found
+    return [whole] if any(_fills(box, picture) for box in found) else found
 
 
-def _inside(box: boxes.Box, height: int, width: int) -> boxes.Box:
-    left, top, right, bottom = boxes.clipped(box, height, width)
-    return left, top, right, bottom
+def _fills(box: boxes.Box, picture: Picture) -> bool:
+    """Whether a crop is not worth it: the model knows whole pictures best."""
+    height, width = picture.shape[:2]
+    return boxes.area(boxes.clipped(box, height, width)) > 0.4 * height * width
 
 
 def _grown(box: boxes.Box, share: float) -> boxes.Box:
