@@ -112,7 +112,7 @@ def _explained(frame: Tensor, before: Tensor, factor: int) -> Tensor:
     determinant = (xx * yy - xy * xy).clamp_min(1e-14)
     shifted = (yy * xt * xt - 2 * xy * xt * yt + xx * yt * yt) / determinant
     pixels = 9 * factor * factor
-    ratio = shifted * pixels / 2 / (tt - shifted).clamp_min_(_LEAST_GRAIN**2)
+    ratio: Tensor = shifted * pixels / 2 / (tt - shifted).clamp_min_(_LEAST_GRAIN**2)
     return ratio.clamp_min_(0).sqrt_()
 
 
