@@ -4,7 +4,9 @@ EffectError
 ├── UnknownEffect        unknown_effect      no effect has this name
 ├── InvalidParameters    invalid_parameters  unknown, mistyped or out of range
 ├── DuplicateEffect      duplicate_effect    two effects claim one name (a programming error)
-└── WeightsError         bad_weights         missing, or not the bytes that the manifest names
+├── WeightsError         bad_weights         missing, or not the bytes that the manifest names
+├── NoFace               no_face             the effect needs a face and there is none, or not so many
+└── NoPerson             no_person           the effect needs a person and there is none
 """
 
 from __future__ import annotations
@@ -32,3 +34,11 @@ class DuplicateEffect(EffectError):
 
 class WeightsError(EffectError):
     code = "bad_weights"
+
+
+class NoFace(EffectError):
+    code = "no_face"
+
+
+class NoPerson(EffectError):
+    code = "no_person"

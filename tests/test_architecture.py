@@ -31,7 +31,7 @@ EXCEPTIONS = {
 STARTS_WORKERS = {"mayfly/checks.py", *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("mayfly/cli/*.py"))}
 
 OURS = {name.removesuffix(".py") for name in ALLOWED} | {"benchmarks", "scripts", "tests"}
-HEAVY = {"torch", "torchvision", "numpy", "cv2", "safetensors", "skimage"}
+HEAVY = {"torch", "torchvision", "numpy", "cv2", "mediapipe", "safetensors", "skimage"}
 
 
 FILES = [
@@ -93,6 +93,15 @@ def test_what_producers_load_imports_nothing_heavy_at_once(path):
     assert not any(
         module.startswith("effects.networks") for module in imports(ast.parse(path.read_text()), top_only=True)
     )
+
+
+def test_one_module_knows_mediapipe():
+    found = {
+        path.name
+        for path in FILES
+        if any(is_within(module, {"mediapipe"}) for module in imports(ast.parse(path.read_text())))
+    }
+    assert found == {"mediapipe_models.py"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())

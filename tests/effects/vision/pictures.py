@@ -1,0 +1,36 @@
+"""Real pictures with faces, and what is done to them, as (3, H, W) uint8 frames."""
+
+import cv2
+import numpy as np
+import torch
+from skimage import data
+
+
+def frame(picture):
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+
+
+def astronaut():
+    return data.astronaut()
+
+
+def resized(picture, width, height):
+    reduces = width < picture.shape[1]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if reduces else cv2.INTER_CUBIC)
+
+
+def scaled(picture, factor):
+    return resized(picture, round(picture.shape[1] * factor), round(picture.shape[0] * factor))
+
+
+def shifted(picture, x, y=0):
+    matrix = np.float32([[1, 0, x], [0, 1, y]])
+    return cv2.warpAffine(picture, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+
+
+def pasted(*places, width=1280, height=720):
+    """The astronaut on a table: once for each (side in pixels, left, top)."""
+    canvas = resized(data.coffee(), width, height)
+    for side, left, top in places:
+        canvas[top : top + side, left : left + side] = resized(data.astronaut(), side, side)
+    return canvas
