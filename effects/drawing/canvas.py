@@ -11,6 +11,7 @@ from torch import Tensor
 from effects.ops import blur, colour, edge_preserving, flow, lines
 
 if TYPE_CHECKING:
+    from effects.drawing.faces import Features
     from effects.library.anime import AnimeParameters
 
 # Drawn on a grid of about this many pixels squared: more costs time, and a drawing has no finer detail.
@@ -29,10 +30,11 @@ class Canvas:
         frames: (N, 3, H, W) sRGB in 0…1, the source.
         work: (N, 3, h, w), the source on the grid that it is drawn on.
         lab: (N, 3, h, w), the same in OKLab.
-        luma: (N, 1, h, w).
+        luma: (N, 1, h, w), for lines.
         direction: (N, 2, h, w) unit vectors along the picture's flow.
         stroke: (N, 2, h, w), the same, shorter where the flow is unsure.
         unit: the pixels of the grid that a radius of 1 stands for.
+        features: what is known of the faces in it.
     """
 
     frames: Tensor
@@ -42,6 +44,7 @@ class Canvas:
     direction: Tensor
     stroke: Tensor
     unit: float
+    features: Features | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,7 +96,7 @@ def carried(canvas: Canvas, painted: Tensor, flatness: float) -> Tensor:
     frames, size = canvas.frames, canvas.size
     if canvas.work is frames:
         return painted
-    slope, offset = edge_preserving.guided_coefficients(canvas.luma, painted, 1, noise=0.02)
+    slope, offset = edge_preserving.guided_coefficients(colour.luma(canvas.work), painted, 1, noise=0.02)
     guided = blur.enlarge(slope, size).mul_(colour.luma(frames)).add_(blur.enlarge(offset, size)).clamp_(0, 1)
     if flatness < _FULLY_FLAT:
         source = (frames + blur.enlarge(painted - canvas.work, size)).clamp_(0, 1)
@@ -124,7 +127,13 @@ def pen(
     )
     faintest = (0.0176 - 0.0132 * params.line_detail) / bold**2
     full = blur.enlarge(response, canvas.size, smooth=True)
-    return blur.smoothstep(0.5 * faintest, 2 * faintest, full).mul_(params.lines)
+    ink = blur.smoothstep(0.5 * faintest, 2 * faintest, full)
+    if canvas.features is not None:
+        known = canvas.features
+        # Where a face's own lines are drawn, chance draws none.
+        ink = ink * (1 - blur.enlarge(0.85 * known.skin, canvas.size))
+        ink = torch.maximum(ink, known.lines)
+    return ink.mul_(params.lines)
 
 
 def colour_of(value: tuple[float, float, float], like: Tensor) -> Tensor:

@@ -27,14 +27,21 @@ def draw(given: Canvas, params: AnimeParameters) -> Tensor:
     """
     unit, like = given.unit, given.frames
     flat = canvas.flattened(given, params.flatness)
-    wash = _bled(edge_preserving.kuwahara(flat, (1 + 2.2 * params.flatness) * unit, noise=0.02), unit)
+    wash = edge_preserving.kuwahara(flat, (1 + 2.2 * params.flatness) * unit, noise=0.02)
+    if given.features is not None:
+        # Eyes and lips are painted with the smallest brush.
+        wash = torch.lerp(wash, flat, given.features.details)
+    wash = _bled(wash, unit)
     density = 1 + _gathered(wash, unit) + 0.22 * paper.clouds(wash, 60 * unit, seed=31)
     painted = _dense(_pigment(wash, params), density).clamp_(0, 1)
     painted = canvas.carried(given, painted, 1.0)
     if params.lines:
         pencil = canvas.pen(given, flat[:, :1], params) * 0.5
+        if given.features is not None:
+            pencil = torch.maximum(pencil, 0.8 * params.lines * given.features.lines)
         painted = torch.lerp(painted, painted * canvas.colour_of(_PENCIL, like), pencil)
-    painted = _wobbled(painted, given.full_unit)
+    calm = None if given.features is None else blur.enlarge(given.features.whole, given.size)
+    painted = _wobbled(painted, given.full_unit, calm)
     grain = paper.clouds(like, max(1.0, 2.6 * given.full_unit), seed=41, octaves=2)
     return _dense(painted, 1 + 0.16 * grain).mul_(canvas.colour_of(_PAPER, like) * (1 + 0.012 * grain)).clamp_(0, 1)
 
@@ -56,8 +63,8 @@ def _bled(lab: Tensor, unit: float) -> Tensor:
     return torch.cat([bled[:, :1], torch.lerp(bled[:, 1:], soft[:, 1:], 0.55)], 1)
 
 
-def _wobbled(image: Tensor, unit: float) -> Tensor:
-    """Moved to and fro with the paper, as no brush follows a border exactly."""
+def _wobbled(image: Tensor, unit: float, calm: Tensor | None) -> Tensor:
+    """Moved to and fro with the paper, as no brush follows a border exactly; less where `calm`, (N, 1, H, W), is 1."""
     height, width = image.shape[-2:]
     ys = (torch.arange(height, device=image.device, dtype=image.dtype) * 2 + 1) / height - 1
     xs = (torch.arange(width, device=image.device, dtype=image.dtype) * 2 + 1) / width - 1
@@ -65,7 +72,8 @@ def _wobbled(image: Tensor, unit: float) -> Tensor:
     moved = [
         paper.noise(image, 9 * unit, seed)[0] * (1.3 * unit * 2 / side) for seed, side in ((61, width), (62, height))
     ]
-    grid = grid + torch.stack(moved, -1)
+    move = torch.stack(moved, -1)
+    grid = grid + (move if calm is None else move * (1 - 0.75 * calm[:, 0, ..., None]))
     return functional.grid_sample(
         image, grid.expand(len(image), -1, -1, -1), padding_mode="border", align_corners=False
     )
