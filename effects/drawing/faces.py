@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,8 @@ from effects.ops import blur, colour
 from effects.vision import face_points as points
 from effects.vision.types import Face
 
-Mask = npt.NDArray[np.float32]
+# Of float32.
+Mask = npt.NDArray[Any]
 
 # Faces of a smaller share of the picture get fewer lines, and at the second share none.
 _LARGE, _SMALL = 0.13, 0.06
@@ -162,7 +164,7 @@ def _filled(shape: tuple[int, ...], outline: Mask) -> Mask:
     bits = 4
     corners = np.round((outline - 0.5) * (1 << bits)).astype(np.int32)
     canvas = np.zeros(shape, np.uint8)
-    cv2.fillPoly(canvas, [corners], 255, cv2.LINE_AA, bits)
+    cv2.fillPoly(canvas, [corners], (255,), cv2.LINE_AA, bits)
     return canvas.astype(np.float32) / 255
 
 

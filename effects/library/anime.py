@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from effects import registry
+from effects import registry, weights
 from effects.contract import Declaration, Effect, Parameters, Tag
 from effects.lazy import torch
 
@@ -28,6 +28,11 @@ class AnimeParameters(Parameters):
     """What a designer can turn; with strength at 0, or all that draws at 0, the picture stays as it is."""
 
     style: Literal["cel", "ink", "watercolour"] = Field("cel", description="how it is drawn")
+    model: str | None = Field(
+        None,
+        pattern=weights.NAME,
+        description="an installed AnimeGAN generator that draws instead; only strength applies to it",
+    )
     strength: float = Field(1.0, ge=0, le=1, description="how much of the drawing covers the picture; 0 is the picture")
     lines: float = Field(0.85, ge=0, le=1, description="strength of the lines; 0 draws none")
     line_width: float = Field(1.0, ge=0.5, le=3, description="thickness of the lines, relative to a fine pen")
@@ -46,7 +51,12 @@ class AnimeParameters(Parameters):
     @property
     def draws(self) -> bool:
         """Whether anything is drawn at all."""
-        return bool(self.strength and (self.lines or self.flatness or self.shading or self.colour))
+        return bool(self.strength and (self.model or self.lines or self.flatness or self.shading or self.colour))
+
+    @property
+    def finds_faces(self) -> bool:
+        """Whether faces are treated as faces."""
+        return bool(self.faces and not self.model)
 
 
 @registry.register
@@ -86,7 +96,7 @@ class Anime(Effect[AnimeParameters]):
         tracks, faces = memory.tracks, []
         for frame in steady:
             found = self._faces(frame, params)
-            if params.faces:
+            if params.finds_faces:
                 tracks, found = smoothing.track_faces(tracks, frame, found)
             faces.append(found)
         drawn = self._drawn(steady, params.model_copy(update={"strength": 1.0}), faces)
@@ -95,7 +105,7 @@ class Anime(Effect[AnimeParameters]):
         return drawn, _Memory(seen, tracks)
 
     def _faces(self, frame: Tensor, params: AnimeParameters) -> list[Face]:
-        return self._finder.faces(frame, smallest=_LEAST_FACE) if params.faces else []
+        return self._finder.faces(frame, smallest=_LEAST_FACE) if params.finds_faces else []
 
     def _drawn(self, frames: Tensor, params: AnimeParameters, faces: Sequence[Sequence[Face]]) -> Tensor:
         if frames.device.type != "cpu":
@@ -116,12 +126,16 @@ class _Memory:
 
 
 def _draw(frames: Tensor, params: AnimeParameters, found: Sequence[Sequence[Face]]) -> Tensor:
-    from effects.drawing import canvas, cel, faces, ink, watercolour
+    from effects.drawing import canvas, cel, faces, generator, ink, watercolour
+    from effects.networks import installed
 
-    prepared = canvas.prepare(frames)
-    features = faces.found(prepared, found, params.faces, line_width=params.line_width)
-    if features is not None:
-        prepared = faces.cleaned(prepared, features, found)
-    draw = {"cel": cel.draw, "ink": ink.draw, "watercolour": watercolour.draw}[params.style]
-    drawn = draw(prepared, params)
+    if params.model:
+        drawn = generator.draw(frames, installed.get(params.model, frames.device, installed.DRAW))
+    else:
+        prepared = canvas.prepare(frames)
+        features = faces.found(prepared, found, params.faces, line_width=params.line_width)
+        if features is not None:
+            prepared = faces.cleaned(prepared, features, found)
+        draw = {"cel": cel.draw, "ink": ink.draw, "watercolour": watercolour.draw}[params.style]
+        drawn = draw(prepared, params)
     return drawn if params.strength == 1 else torch.lerp(frames, drawn, params.strength)
