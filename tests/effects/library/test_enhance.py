@@ -11,7 +11,7 @@ import torch
 from benchmarks import enhance_quality as quality
 from effects import registry, tiling, weights
 from effects.contract import Tag, Tiling
-from effects.errors import InvalidParameters, UnknownModel, WeightsError
+from effects.errors import InvalidParameters, WeightsError
 from effects.library import enhance
 from effects.library.enhance import Enhance
 from effects.networks import enhancer
@@ -48,7 +48,9 @@ def test_parameters_are_read_from_the_command_line_and_bounded():
     assert parameters().scale == 2
     assert parameters(scale="1", strength="0.5").scale == 1
     assert parameters(scale="4").scale == 4
-    for bad in ({"scale": "3"}, {"scale": 0}, {"scale": "8"}, {"model": "../x"}, {"face_model": ""}, {"strength": 1.1}, {"denoise": -0.1}, {"strength": "nan"}, {"zoom": 2}):
+    wrong = [{"scale": "3"}, {"scale": 0}, {"scale": "8"}, {"model": "../x"}, {"face_model": ""}]
+    wrong += [{"strength": 1.1}, {"denoise": -0.1}, {"low_light": 2}, {"strength": "nan"}, {"zoom": 2}]
+    for bad in wrong:
         with pytest.raises(InvalidParameters):
             parameters(**bad)
 
