@@ -29,8 +29,6 @@ WEIGHTS = {
     "hubble_deep_field": 0.5,
     "retina": 0.3,
 }
-# Of so many places the one to learn from is drawn, in proportion to what bicubic enlargement gets wrong there.
-CANDIDATES = 4
 
 
 class Source:
@@ -57,8 +55,12 @@ class Source:
 class Corpus:
     """Draws pairs at random, turned eight ways."""
 
-    def __init__(self, folder: Path, drawn: int, seed: int) -> None:
-        """Read the real pictures from `folder`, draw `drawn` synthetic ones of each kind, reduce all."""
+    def __init__(self, folder: Path, drawn: int, seed: int, *, candidates: int = 1) -> None:
+        """Read the real pictures from `folder`, draw `drawn` synthetic ones of each kind, reduce all.
+
+        Of so many `candidates` the place to learn from is drawn in proportion to what bicubic enlargement gets wrong.
+        """
+        self.candidates = candidates
         self.rng = np.random.default_rng(seed)
         self.sources: dict[str, list[Source]] = {}
         real = list(pictures.training(folder))
@@ -90,9 +92,9 @@ class Corpus:
         if scale == 1:
             given = restoration_damage(target, rng)
         else:
-            low = source.reduced[0 if rng.random() < 0.9 else 1]
+            low = source.reduced[0 if rng.random() < 0.85 else 1]
             given = low[top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
-            if rng.random() < 0.1:
+            if rng.random() < 0.15:
                 given = damage(given, rng, noise=rng.uniform(0, 3), quality=int(rng.integers(75, 96)))
         order, turns, flip = rng.permutation(3) if rng.random() < 0.3 else np.arange(3), rng.integers(4), rng.random()
         given, target = (np.rot90(picture[..., order], int(turns)) for picture in (given, target))
@@ -102,10 +104,10 @@ class Corpus:
         height, width = source.target.shape[:2]
         places = [
             (int(self.rng.integers((height - side) // 2 + 1)) * 2, int(self.rng.integers((width - side) // 2 + 1)) * 2)
-            for _ in range(CANDIDATES)
+            for _ in range(self.candidates)
         ]
         chances = np.array([source.hardness(top, left, side) for top, left in places]) + 1e-6
-        return places[self.rng.choice(CANDIDATES, p=chances / chances.sum())]
+        return places[self.rng.choice(self.candidates, p=chances / chances.sum())]
 
 
 def _tensor(batch: list[Picture]) -> Tensor:

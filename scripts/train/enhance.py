@@ -59,14 +59,16 @@ def train(
     start: Path | None,
     learning_rate: float,
     stop: Path | None,
+    candidates: int,
+    squared: bool,
 ) -> None:
     """Train one network, write its averaged weights to `out` every two minutes and at the end.
 
     The learning rate falls to zero at `steps` or after `minutes`, whichever comes first. `start` names weights to
-    go on from; a file `stop` ends the run early.
+    go on from; a file `stop` ends the run early. `squared` errors, for a last stage, punish what is boldly wrong.
     """
     torch.manual_seed(seed)
-    corpus = Corpus(data, drawn, seed)
+    corpus = Corpus(data, drawn, seed, candidates=candidates)
     network = begun(scale, start)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     hidden = [value for name, value in network.named_parameters() if name.startswith("body.") and value.ndim > 1]
@@ -80,7 +82,8 @@ def train(
         with torch.autocast("cpu", torch.bfloat16):
             residual = network(given.contiguous(memory_format=torch.channels_last))
         difference = interpolate(given, scale) + residual.float() - target
-        loss = (difference * difference + TIP * TIP).sqrt().mean()
+        square = difference * difference
+        loss = square.mean() if squared else (square + TIP * TIP).sqrt().mean()
         rate = learning_rate * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * progress))
         for group in adam.param_groups:
             group["lr"] = rate
@@ -141,6 +144,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--start", type=Path, help="weights to go on from")
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--candidates", type=int, default=1, help="more: harder places are drawn more often")
+    parser.add_argument("--squared", action="store_true", help="squared errors, for a last stage")
     parser.add_argument("--stop", type=Path, help="a file that ends the run once it exists")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -155,6 +160,8 @@ def main() -> None:
         start=given.start,
         learning_rate=given.learning_rate,
         stop=given.stop,
+        candidates=given.candidates,
+        squared=given.squared,
     )
 
 
