@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from effects.networks import animegan
 from effects.weights.shelf import shelf
 
 if TYPE_CHECKING:
+    from spandrel import ImageModelDescriptor
+
     from effects.weights import Entry
 
 # What a manifest says about a model's use, and the effects' parameters that take it.
@@ -55,7 +57,8 @@ class Model:
         self.network, self.purpose = found.architecture.id, _PURPOSES[found.purpose]
         self.scale, self.tiled = found.scale, found.tiling is ModelTiling.SUPPORTED
         self.size = _bytes(found.model)
-        self._run = lambda frames: torch.cat([_described(found, frame) for frame in frames.split(1)])
+        run = _gfpgan if self.network == "GFPGAN" else _described
+        self._run = lambda frames: torch.cat([run(found, frame) for frame in frames.split(1)])
 
     def __call__(self, frames: Tensor) -> Tensor:
         """(N, 3, H, W) float32 in 0…1 of any size to (N, 3, H·scale, W·scale) in 0…1."""
@@ -94,14 +97,20 @@ def scale_of(entry: Entry) -> int:
     return int(entry.architecture.get("scale", 1))
 
 
-def _described(found: object, frame: Tensor) -> Tensor:
+def _gfpgan(found: ImageModelDescriptor[Any], frame: Tensor) -> Tensor:
+    """One face through GFPGAN, whose range is −1…1, which spandrel leaves to us; without its random noise."""
+    result: Tensor = found.model(frame * 2 - 1, return_rgb=False, randomize_noise=False)[0]
+    return (result * 0.5 + 0.5).clamp(0, 1)
+
+
+def _described(found: ImageModelDescriptor[Any], frame: Tensor) -> Tensor:
     """One frame through spandrel, which needs room for its padding: tiny frames are repeated first."""
     height, width = frame.shape[-2:]
     least = 16
     if min(height, width) < least:
         padding = (0, max(0, least - width), 0, max(0, least - height))
         frame = functional.pad(frame, padding, mode="replicate")
-    result: Tensor = found(frame)  # type: ignore[operator]
+    result: Tensor = found(frame)
     factor = result.shape[-1] // frame.shape[-1]
     return result[..., : height * factor, : width * factor]
 
