@@ -63,7 +63,8 @@ def bare_network(name: str) -> Reference:
 
         def run() -> Tensor:
             with torch.inference_mode():
-                return network(given)
+                result: Tensor = network(given)
+                return result
 
         return run
 

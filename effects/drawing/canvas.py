@@ -72,14 +72,23 @@ def prepare(frames: Tensor) -> Canvas:
     return Canvas(frames, work, lab, colour.luma(work), direction, stroke, unit)
 
 
-def flattened(canvas: Canvas, flatness: float) -> Tensor:
-    """(N, 3, h, w) OKLab: flat regions and strokes along the flow; fine, strong structure that stands alone is kept."""
+def flattened(canvas: Canvas, flatness: float, *, passes: int = 2) -> Tensor:
+    """Flat regions and strokes along the flow; fine, strong structure that stands alone is kept.
+
+    Args:
+        canvas: the picture.
+        flatness: 0…1.
+        passes: 1 is quicker, for what is smoothed further.
+
+    Returns:
+        (N, 3, h, w) OKLab.
+    """
     lab, stroke, unit = canvas.lab, canvas.stroke, canvas.unit
     if not flatness:
         return lab
     kept = flow.along(lab, stroke, *blur.sampled_gaussian(1.6 * unit, taps=2))
     flat = kept
-    for radius in (1.5, 1.1):
+    for radius in (1.5, 1.1)[:passes]:
         flat = edge_preserving.kuwahara(flat, radius * unit * (0.4 + flatness), noise=0.015)
     flat = flow.along(flat, stroke, *blur.sampled_gaussian(2.4 * unit, taps=2))
     lightness = kept[:, :1]

@@ -25,7 +25,7 @@ _LARGE, _SMALL = 0.13, 0.06
 # Smoothing of skin, as a share of the face's size.
 _SKIN_SIGMA = 0.028
 # Lines are drawn on a raster of so many pixels a side around each face, and then reduced or enlarged.
-_RASTER = 768
+_RASTER = 512
 # Thin lines lose ink when they are reduced; a pen that is pressed harder makes up for it.
 _PRESSURE = 1.3
 # How many times as wide as the face's box the raster is.
@@ -131,13 +131,25 @@ def cleaned(given: Canvas, features: Features, faces: Sequence[Sequence[Face]]) 
     largest = max((face.size for of_frame in faces for face in of_frame), default=0.0)
     scale = given.work.shape[-1] / given.frames.shape[-1]
     sigma = max(0.8, _SKIN_SIGMA * largest * scale)
-    skin = features.skin
+    lab, luma = given.lab.clone(), given.luma.clone()
+    window = (..., *_bounds(features.skin, round(3 * sigma)))
+    skin, before = features.skin[window], lab[window]
     # Only skin is averaged, so that no hair, eye or lip bleeds into it.
     weight = blur.gaussian(skin, sigma) + 1e-4
-    smooth = blur.gaussian(given.lab * skin, sigma) / weight
-    lab = torch.lerp(given.lab, smooth, 0.9 * skin)
-    luma = colour.luma(colour.oklab_to_srgb(lab)).clamp_(0, 1)
-    return dataclasses.replace(given, lab=lab, luma=torch.lerp(given.luma, luma, skin), features=features)
+    after = torch.lerp(before, blur.gaussian(before * skin, sigma) / weight, 0.9 * skin)
+    lab[window] = after
+    luma[window] = torch.lerp(luma[window], colour.luma(colour.oklab_to_srgb(after)).clamp_(0, 1), skin)
+    return dataclasses.replace(given, lab=lab, luma=luma, features=features)
+
+
+def _bounds(mask: Tensor, margin: int) -> tuple[slice, slice]:
+    """The rows and columns in which any of a batch's masks, (N, 1, h, w), holds anything, and so many more around."""
+    covered = mask.amax((0, 1)) > 0
+    found = []
+    for axis in (1, 0):
+        places = covered.any(axis).nonzero().flatten()
+        found.append(slice(max(0, int(places[0]) - margin), int(places[-1]) + margin + 1))
+    return found[0], found[1]
 
 
 def _regions(face: Face, masks: tuple[Mask, Mask], size: tuple[int, int], amount: float) -> None:
@@ -161,11 +173,16 @@ def _regions(face: Face, masks: tuple[Mask, Mask], size: tuple[int, int], amount
 
 def _filled(shape: tuple[int, ...], outline: Mask) -> Mask:
     """(h, w) with 1 inside an outline of continuous pixels."""
+    canvas = np.zeros(shape, np.uint8)
+    _fill(canvas, outline, 255)
+    return canvas.astype(np.float32) / 255
+
+
+def _fill(canvas: npt.NDArray[np.uint8], outline: Mask, level: int) -> None:
+    """Fill an outline of continuous pixels with a level, softly at its edge."""
     bits = 4
     corners = np.round((outline - 0.5) * (1 << bits)).astype(np.int32)
-    canvas = np.zeros(shape, np.uint8)
-    cv2.fillPoly(canvas, [corners], (255,), cv2.LINE_AA, bits)
-    return canvas.astype(np.float32) / 255
+    cv2.fillPoly(canvas, [corners], (level,), cv2.LINE_AA, bits)
 
 
 def _draw(face: Face, lines: Mask, pen: float, amount: float) -> None:
@@ -176,19 +193,20 @@ def _draw(face: Face, lines: Mask, pen: float, amount: float) -> None:
     factor = _RASTER / side
     width = max(1.1 * pen, 0.0085 * face.size) * factor
     at = (face.points - np.array([left, top], np.float32)) * factor
-    raster = np.zeros((_RASTER, _RASTER), np.float32)
     strokes = [*_OF_ALL]
     spans = {side: float(np.linalg.norm(at[one] - at[other])) for side, (one, other) in _EYES.items()}
     for name, span in spans.items():
         if span > _SIDEWAYS * max(spans.values()):
             strokes += _OF_EYES[name]
-    for stroke in strokes:
-        np.maximum(
-            raster, stroke.strength * _stroked(at[list(stroke.through)], width * stroke.width, stroke.taper), raster
-        )
-    for outline in _BROWS:
-        np.maximum(raster, 0.5 * _filled(raster.shape, _slimmed(at[list(outline)])), raster)
-    _paste(lines, raster, left, top, factor, amount)
+    # From the faintest to the strongest, which may cover it.
+    shapes = [(0.5, _slimmed(at[list(outline)])) for outline in _BROWS]
+    shapes += [
+        (stroke.strength, _stroked(at[list(stroke.through)], width * stroke.width, stroke.taper)) for stroke in strokes
+    ]
+    raster = np.zeros((_RASTER, _RASTER), np.uint8)
+    for strength, outline in sorted(shapes, key=lambda shape: shape[0]):
+        _fill(raster, outline, round(255 * strength))
+    _paste(lines, raster.astype(np.float32) / 255, left, top, factor, amount)
 
 
 def _slimmed(outline: Mask) -> Mask:
@@ -200,7 +218,7 @@ def _slimmed(outline: Mask) -> Mask:
 
 
 def _stroked(through: Mask, width: float, taper: float) -> Mask:
-    """A soft brush's line that is thick in its middle, on the raster."""
+    """The outline of a brush's line that is thick in its middle."""
     along = np.linspace(0, len(through) - 1, 48)
     index = np.minimum(along.astype(int), len(through) - 2)
     rest = (along - index)[:, None]
@@ -214,8 +232,8 @@ def _stroked(through: Mask, width: float, taper: float) -> Mask:
     sides = np.gradient(path, axis=0)[:, ::-1] * (-1, 1)
     sides /= np.linalg.norm(sides, axis=1, keepdims=True) + 1e-6
     reach = sides * (0.5 * width * swell)[:, None]
-    outline = np.concatenate([path + reach, (path - reach)[::-1]]).astype(np.float32)
-    return _filled((_RASTER, _RASTER), outline)
+    both: Mask = np.concatenate([path + reach, (path - reach)[::-1]])
+    return both.astype(np.float32)
 
 
 def _paste(lines: Mask, raster: Mask, left: float, top: float, factor: float, amount: float) -> None:

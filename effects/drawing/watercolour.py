@@ -26,7 +26,7 @@ def draw(given: Canvas, params: AnimeParameters) -> Tensor:
     "Interactive watercolor rendering with temporal coherence and abstraction" (2006).
     """
     unit, like = given.unit, given.frames
-    flat = canvas.flattened(given, params.flatness)
+    flat = canvas.flattened(given, params.flatness, passes=1)
     wash = edge_preserving.kuwahara(flat, (1 + 2.2 * params.flatness) * unit, noise=0.02)
     if given.features is not None:
         # Eyes and lips are painted with the smallest brush.

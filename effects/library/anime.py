@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from effects.vision.types import Face
 
 # The least face that is searched for, as a share of the picture's longer side; smaller ones have no room for lines.
-_LEAST_FACE = 0.07
+_LEAST_FACE = 0.1
 
 
 class AnimeParameters(Parameters):
