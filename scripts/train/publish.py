@@ -10,9 +10,9 @@ from pathlib import Path
 
 from effects import weights
 from scripts.train import pictures
-from scripts.train.enhance import BLOCKS, WIDTH
+from scripts.train.enhance import SIZES
 
-TASKS = {1: "removes noise and JPEG damage", 2: "enlarges by two"}
+TASKS = {1: "removes noise, blur and JPEG damage", 2: "enlarges by two"}
 
 
 def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
@@ -32,7 +32,7 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
             f"{TASKS[scale]}; scripts/train/enhance.py, seed {record['seed']}, {record['steps']} steps{start}, "
             f"on {learnt_from} and synthetic pictures; docs/enhance-training.md names their licences"
         ),
-        "architecture": {"network": "enhancer", "scale": scale, "width": WIDTH, "blocks": BLOCKS},
+        "architecture": {"network": "enhancer", "scale": scale, "width": SIZES[scale][0], "blocks": SIZES[scale][1]},
     }
 
 
