@@ -58,5 +58,5 @@ def test_damage_is_at_times_blur():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::4] = stripes[:, 1::4] = 255
     rng = np.random.default_rng(0)
-    contrasts = [np.ptp(corpus.restoration_damage(stripes, rng).mean((0, 2))) for _ in range(100)]
+    contrasts = [np.ptp(corpus.restoration_damage(stripes, rng)[:, 8:-8].mean((0, 2))) for _ in range(30)]
     assert min(contrasts) < 120 and max(contrasts) > 200
