@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MOST_PIXELS = 256_000_000
 # Kept part of a tile in input pixels, by scale, so that memory stays about the same.
 _TILES = {1: 704, 2: 704, 4: 384}
+# The deviation of the blur that deblur=1 takes back, in pixels.
+_BLUR = 2.0
 # Pixels to each side that bicubic interpolation looks at.
 _BICUBIC = 2
 # Of an installed model no receptive radius is known; what lies further away matters little.
@@ -34,7 +36,7 @@ def _number(value: object) -> object:
 
 
 class EnhanceParameters(Parameters):
-    """At scale 1, strength 0 and low_light 0 the picture stays as it is; scale 2 or 4 is then bicubic."""
+    """At scale 1 with strength, deblur and low_light at 0 the picture stays as it is; scale 2 or 4 is then bicubic."""
 
     scale: Annotated[Literal[1, 2, 4], pydantic.BeforeValidator(_number)] = Field(
         2, description="2 and 4 enlarge each side so many times; 1 keeps the size and restores"
@@ -44,7 +46,10 @@ class EnhanceParameters(Parameters):
         0.0,
         ge=0,
         le=1,
-        description="how much noise, blur and JPEG damage is removed before enlarging; at scale 1 all of it",
+        description="how much noise and JPEG damage is removed before enlarging; at scale 1 all of it",
+    )
+    deblur: float = Field(
+        0.0, ge=0, le=1, description="how much blur is taken back, after denoising: 1 that of a Gaussian of 2 pixels"
     )
     low_light: float = Field(0.0, ge=0, le=1, description="how much light the dark gets; well-lit pictures keep theirs")
     model: str | None = Field(
@@ -108,7 +113,7 @@ class Enhance(Effect[EnhanceParameters]):
     ) -> tuple[Tensor, Memory | None]:
         from effects.ops import temporal
 
-        if not (params.strength or params.low_light):
+        if not (params.strength or params.deblur or params.low_light):
             return self.apply(frames, params), memory
         steady, memory = temporal.steadied(frames, memory)
         return self.apply(steady, params), memory
@@ -130,8 +135,10 @@ class Enhance(Effect[EnhanceParameters]):
         return result
 
     def halo(self, params: EnhanceParameters) -> int:
-        """How far away, in input pixels, lies what a pixel of the networks' result depends on; even."""
-        reach = 0
+        """How far away, in input pixels, lies what a pixel of the result depends on; even."""
+        from effects.ops import deblur
+
+        reach = deblur.RADIUS if params.deblur else 0
         if params.scale == 1 or params.denoise:
             reach += self._restore.radius
         if params.scale >= 2:
@@ -142,11 +149,11 @@ class Enhance(Effect[EnhanceParameters]):
 
     def _enhanced(self, frames: Tensor, params: EnhanceParameters) -> Tensor:
         from effects.networks import enhancer
+        from effects.ops import deblur
 
-        if params.scale == 1:
-            return self._corrected(self._restore, frames, frames, params.strength)
-        if params.strength and params.denoise:
-            frames = self._corrected(self._restore, frames, frames, params.strength * params.denoise)
+        denoise = 1.0 if params.scale == 1 else params.denoise
+        frames = self._corrected(self._restore, frames, frames, params.strength * denoise)
+        frames = deblur.sharpened(frames, _BLUR * params.deblur)
         for _ in range(params.scale // 2):
             frames = self._corrected(self._enlarge, frames, enhancer.interpolate(frames, 2), params.strength)
         return frames

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 from torch import Tensor
 
 from scripts.train import pictures, synthetic
@@ -116,10 +116,7 @@ def _tensor(batch: list[Picture]) -> Tensor:
 
 
 def restoration_damage(picture: Picture, rng: np.random.Generator) -> Picture:
-    """What a camera and an upload do: at times blur, mostly noise, mostly JPEG; at times nothing."""
-    if rng.random() < 0.4:
-        blurred = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.8)))
-        picture = np.asarray(blurred)
+    """What a camera and an upload do: mostly noise, mostly JPEG; at times nothing."""
     noise = rng.uniform(0, 20) if rng.random() < 0.75 else 0.0
     quality = int(rng.integers(30, 96)) if rng.random() < 0.8 else None
     return damage(picture, rng, noise=noise, quality=quality)

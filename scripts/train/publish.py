@@ -12,7 +12,7 @@ from effects import weights
 from scripts.train import pictures
 from scripts.train.enhance import SIZES
 
-TASKS = {1: "removes noise, blur and JPEG damage", 2: "enlarges by two"}
+TASKS = {1: "removes noise and JPEG damage", 2: "enlarges by two"}
 
 
 def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
@@ -37,17 +37,18 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Read the command line and publish both networks."""
+    """Read the command line and publish the networks that are there; the others stay as they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where scripts/train/enhance.py wrote its weights")
     parser.add_argument("--version", required=True)
     given = parser.parse_args()
-    entries = [entry(scale, given.folder, given.version) for scale in (1, 2)]
-    for written in entries:
-        shutil.copyfile(
-            given.folder / f"{written['name']}.safetensors", weights.FOLDER / f"{written['name']}.safetensors"
-        )
-    (weights.FOLDER / "manifest.json").write_text(json.dumps(entries, indent=2) + "\n")
+    entries = {name: known.model_dump() for name, known in weights.manifest().items()}
+    for scale in TASKS:
+        name = f"enhance-x{scale}"
+        if (given.folder / f"{name}.safetensors").exists():
+            entries[name] = entry(scale, given.folder, given.version)
+            shutil.copyfile(given.folder / f"{name}.safetensors", weights.FOLDER / f"{name}.safetensors")
+    (weights.FOLDER / "manifest.json").write_text(json.dumps(list(entries.values()), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import skimage.metrics
 import torch
+from PIL import Image, ImageFilter
 from torch.nn import functional
 
 from benchmarks import enhance_quality as quality
@@ -67,6 +68,29 @@ def test_by_four_is_twice_by_two(runner):
     once = quality.enhanced(runner, low, scale=4).astype(int)
     twice = quality.enhanced(runner, quality.enhanced(runner, low, scale=2), scale=2).astype(int)
     assert np.abs(once - twice).mean() < 0.6
+
+
+def blurred(picture, sigma):
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(sigma)))
+
+
+@pytest.mark.parametrize("sigma", [1.0, 1.5])
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "motorcycle"])
+def test_blur_is_taken_back(runner, name, sigma):
+    """From a blurred picture, and from one with noise and JPEG damage as well."""
+    truth = quality.held_out(name)[:300, :400]
+    blurry = blurred(truth, sigma)
+    bad = quality.damaged(blurry, noise=4, quality=80)
+    for given, least in ((blurry, 1.2), (bad, 0.8)):
+        restored = quality.enhanced(runner, given, scale=1, deblur=sigma / 2)
+        assert quality.psnr(restored, truth) > quality.psnr(given, truth) + least
+
+
+def test_deblurring_before_enlarging(runner):
+    truth = quality.held_out("astronaut")
+    low = blurred(quality.reduced(truth), 1.0)
+    plain, sharp = (quality.enhanced(runner, low, deblur=deblur) for deblur in (0, 0.5))
+    assert quality.psnr(sharp, truth) > quality.psnr(plain, truth) + 1
 
 
 def darkened(picture, share=0.05, noise=4.0):
