@@ -36,6 +36,12 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(tempfile.gettempdir()) / "mayfly-scratch",
         description="where workers keep a video while they process it; emptied when a worker starts",
     )
+    models: Path | None = Field(
+        None, description="the folder of models that `mayfly models add` filled; none: `models` in home"
+    )
+    models_url: pydantic.SecretStr | None = Field(
+        None, description="a bucket of models, s3://… as storage_url; workers fetch what their folder lacks from there"
+    )
     effect_modules: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="further modules that register effects, separated by commas"
     )
@@ -87,6 +93,11 @@ class Settings(BaseSettings):
         if any(given) and not all(given):
             raise ValueError("set all of MAYFLY_BROKER_URL, MAYFLY_DATABASE_URL and MAYFLY_STORAGE_URL, or none")
         return self
+
+    @property
+    def resolved_models(self) -> Path:
+        """The folder of models that the operator added; it need not exist."""
+        return self.models or self.home / "models"
 
     @property
     def embedded(self) -> bool:

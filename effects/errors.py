@@ -5,6 +5,7 @@ EffectError
 ├── InvalidParameters    invalid_parameters  unknown, mistyped or out of range
 ├── DuplicateEffect      duplicate_effect    two effects claim one name (a programming error)
 ├── WeightsError         bad_weights         missing, or not the bytes that the manifest names
+├── UnknownModel         unknown_model       no model of this name is installed, or not one of this kind
 ├── NoFace               no_face             the effect needs a face and there is none, or not so many
 └── NoPerson             no_person           the effect needs a person and there is none
 """
@@ -34,6 +35,10 @@ class DuplicateEffect(EffectError):
 
 class WeightsError(EffectError):
     code = "bad_weights"
+
+
+class UnknownModel(EffectError):
+    code = "unknown_model"
 
 
 class NoFace(EffectError):

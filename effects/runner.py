@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from effects import tiling
 from effects.contract import AnyEffect, Parameters
 from effects.lazy import functional, torch
+from effects.weights.shelf import shelf
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,13 +60,16 @@ class Runner:
             return self._halved(frames.to(self.device, non_blocking=True), params, step, memory)
 
     def _halved(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
-        """All frames at once, or in two halves when that needs more memory than there is."""
+        """All frames at once; when that needs more memory than there is, models are unloaded and frames halved."""
         try:
             return self._converted(frames, params, step, memory)
         except torch.OutOfMemoryError:
-            if len(frames) == 1:
+            released = shelf.release()
+            if len(frames) == 1 and not released:
                 raise
             torch.cuda.empty_cache()
+            if len(frames) == 1:
+                return self._converted(frames, params, step, memory)
             half = len(frames) // 2
             first, memory = self._halved(frames[:half], params, step, memory)
             second, memory = self._halved(frames[half:], params, step, memory)

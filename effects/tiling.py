@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from effects.contract import AnyEffect, Parameters, Tiling
@@ -24,18 +25,38 @@ def apply(effect: AnyEffect, frames: Tensor, params: Parameters, tiling: Tiling)
     Returns:
         (N, 3, H·scale, W·scale) of the same dtype.
     """
+    return cut(
+        frames,
+        lambda tile: effect.apply(tile, params),
+        tiling,
+        multiple=effect.declaration.multiple,
+        scale=effect.scale(params),
+    )
+
+
+def cut(
+    frames: Tensor, function: Callable[[Tensor], Tensor], tiling: Tiling, *, multiple: int = 1, scale: int = 1
+) -> Tensor:
+    """Apply a function tile by tile, for an effect that does something else with the whole picture.
+
+    Args:
+        frames: (N, C, H, W).
+        function: from (N, C, h, w) to (N, C, h·scale, w·scale), of the same dtype.
+        tiling: the size of the kept part and the overlap, in input pixels, both multiples of `multiple`.
+        multiple: of which tiles' sides are, where those of the frames are.
+        scale: output pixels per input pixel along each side.
+
+    Returns:
+        (N, C, H·scale, W·scale).
+    """
     count, channels, height, width = frames.shape
-    multiple, scale = effect.declaration.multiple, effect.scale(params)
     rows, columns = spans(height, tiling, multiple), spans(width, tiling, multiple)
     if len(rows) == len(columns) == 1:
-        return effect.apply(frames, params)
+        return function(frames)
     result = torch.empty((count, channels, height * scale, width * scale), dtype=frames.dtype, device=frames.device)
     for (top, bottom), (left, right) in itertools.product(rows, columns):
         outer_top, outer_left = max(top - tiling.halo, 0), max(left - tiling.halo, 0)
-        tile = effect.apply(
-            frames[..., outer_top : bottom + tiling.halo, outer_left : right + tiling.halo],
-            params,
-        )
+        tile = function(frames[..., outer_top : bottom + tiling.halo, outer_left : right + tiling.halo])
         result[..., top * scale : bottom * scale, left * scale : right * scale] = tile[
             ...,
             (top - outer_top) * scale : (bottom - outer_top) * scale,

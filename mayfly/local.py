@@ -18,7 +18,7 @@ from media.errors import WrongKind
 from media.limits import Limits
 from media.output import Output
 from settings import Settings
-from tasks import limits
+from tasks import limits, models
 
 if TYPE_CHECKING:
     from effects.runner import Runner
@@ -74,6 +74,7 @@ def apply(
     if wanted is None or wanted.kind != found.kind:
         fitting = ", ".join(suffix for suffix, format_ in _SUFFIXES.items() if format_.kind == found.kind)
         raise InvalidTarget(f"the result is {found.kind} like the source: name a target that ends in one of {fitting}")
+    models.use(settings)
     from tasks.runtime import Runners
 
     runner = Runners(device).get(effect)

@@ -19,7 +19,7 @@ from media.storage import Store
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings
-from tasks import limits
+from tasks import limits, models
 from tasks.sender import Sender
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ _current: Runtime | None = None
 def start(settings: Settings, app: celery.Celery, *, scratch: Path, device: str = "cpu") -> Runtime:
     """Open the parts and make them this process's runtime. Raises when database or store do not answer."""
     global _current
+    models.use(settings)
     engine = engines.connect(settings.resolved_database_url)
     migrate.ensure(engine)
     store = storage.connect(settings.resolved_storage_url)

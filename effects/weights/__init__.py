@@ -1,4 +1,8 @@
-"""The networks' weights: safetensors files beside this module, and the manifest that every load is checked against."""
+"""The networks' weights: safetensors files, and the manifest that every load is checked against.
+
+What Mayfly ships lies beside this module. What the operator adds lies in a folder of its own, with a manifest of the
+same form; `mayfly models` fills it, and an entry point names it to `use`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,16 @@ from typing import TYPE_CHECKING
 
 import pydantic
 
-from effects.errors import WeightsError
+from effects.errors import UnknownModel, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER = Path(__file__).parent
+# What a parameter that names an installed model may look like.
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+_installed: Path | None = None
 
 
 class Entry(pydantic.BaseModel):
@@ -31,7 +39,7 @@ class Entry(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    name: str = pydantic.Field(pattern=r"^[a-z0-9-]+$")
+    name: str = pydantic.Field(pattern=NAME)
     version: str
     sha256: str = pydantic.Field(pattern=r"^[0-9a-f]{64}$")
     size: pydantic.PositiveInt
@@ -41,6 +49,27 @@ class Entry(pydantic.BaseModel):
 
 
 _Manifest = pydantic.TypeAdapter(tuple[Entry, ...])
+
+
+def use(folder: Path | None) -> None:
+    """Name the folder of the models that the operator added; None for no such folder. For entry points."""
+    global _installed
+    _installed = folder
+
+
+def installed() -> dict[str, Entry]:
+    """Every model that the operator added, by name; none where there is no such folder. Raises WeightsError."""
+    if _installed is None or not (_installed / "manifest.json").exists():
+        return {}
+    return manifest(_installed)
+
+
+def model(name: str) -> tuple[Entry, Path]:
+    """An installed model's entry and its folder. Raises UnknownModel, WeightsError."""
+    found = installed().get(name)
+    if found is None or _installed is None:
+        raise UnknownModel("no model of this name is installed; `mayfly models list` names those that are")
+    return found, _installed
 
 
 def manifest(folder: Path = FOLDER) -> dict[str, Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mayfly.cli import apply, demo, jobs, processes, purge
+from mayfly.cli import apply, demo, jobs, models, processes, purge
 
 app = typer.Typer(
     name="mayfly",
@@ -22,6 +22,7 @@ app.command()(jobs.status)
 app.command()(jobs.result)
 app.command()(jobs.cancel)
 app.add_typer(purge.app, name="purge")
+app.add_typer(models.app, name="models")
 app.command()(processes.worker)
 app.command()(processes.beat)
 app.command()(processes.doctor)

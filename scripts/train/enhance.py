@@ -4,112 +4,47 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import math
 import time
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from effects.networks.enhancer import Enhancer, initialise, interpolate
-from scripts.train import pictures, synthetic
+from scripts.train.corpus import Corpus
+from scripts.train.muon import Muon
 
-Picture = npt.NDArray[np.uint8]
-
-WIDTH, BLOCKS = 48, 5
+# By scale: channels and residual blocks.
+SIZES = {1: (48, 5), 2: (48, 7)}
 BATCH, SIDE = 16, 96  # SIDE is of the target, in pixels
 LEARNING_RATE, EMA_DECAY = 8e-4, 0.999
-# How often each source is drawn, relative to the others; a source not named here: 1.
-WEIGHTS = {
-    "china": 3,
-    "flower": 2,
-    "grace_hopper": 3,
-    "bigbuckbunny": 3,
-    "leaves": 2,
-    "grain": 3,
-    "brick": 0.5,
-    "grass": 0.5,
-}
-WEIGHTS |= {"gravel": 0.5, "hubble_deep_field": 0.5, "retina": 0.3}
+# Charbonnier's loss is L1 with a round tip of this size, in 0…1.
+TIP = 1e-3
 
 
-class Corpus:
-    """Pairs of a clean target and its reduction by two, drawn at random and turned eight ways."""
+def begun(scale: int, start: Path | None) -> Enhancer:
+    """A network to train: from plain interpolation, or from weights of as many or fewer blocks, which it then equals.
 
-    def __init__(self, folder: Path, drawn: int, seed: int) -> None:
-        """Read the real pictures from `folder`, draw the synthetic ones, reduce all."""
-        self.rng = np.random.default_rng(seed)
-        self.sources: dict[str, list[tuple[Picture, list[Picture]]]] = {}
-        real = list(pictures.training(folder))
-        for name, picture, sizes in real:
-            for size in sizes:
-                self._add(name, picture, size)
-        palettes = {name.rstrip("0123456789"): picture for name, picture, _ in real}
-        for name, picture in synthetic.pictures(drawn, list(palettes.values()), seed):
-            self._add(name, picture, 1.0)
-        chances = np.array([WEIGHTS.get(name, 1) for name in self.sources], float)
-        self.chances = chances / chances.sum()
-
-    def _add(self, name: str, picture: Picture, size: float) -> None:
-        height, width = (int(side * size) // 2 * 2 for side in picture.shape[:2])
-        target = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)
-        # Bicubic first: it is drawn most often. No box: it folds fine stripes into coarse ones.
-        kernels = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
-        reduced = [np.asarray(target.resize((width // 2, height // 2), kernel)) for kernel in kernels]
-        self.sources.setdefault(name.rstrip("0123456789"), []).append((np.asarray(target), reduced))
-
-    def batch(self, scale: int) -> tuple[Tensor, Tensor]:
-        """(N, 3, H, W) network inputs and (N, 3, H·scale, W·scale) targets, float32 in 0…1."""
-        pairs = [self._pair(scale) for _ in range(BATCH)]
-        return _tensor([given for given, _ in pairs]), _tensor([target for _, target in pairs])
-
-    def _pair(self, scale: int) -> tuple[Picture, Picture]:
-        rng = self.rng
-        source = list(self.sources.values())[rng.choice(len(self.chances), p=self.chances)]
-        target, reduced = source[rng.integers(len(source))]
-        height, width = target.shape[:2]
-        top, left = (int(rng.integers((side - SIDE) // 2 + 1)) * 2 for side in (height, width))
-        target = target[top : top + SIDE, left : left + SIDE]
-        if scale == 1:
-            given = _restoration_damage(target, rng)
-        else:
-            low = reduced[0 if rng.random() < 0.85 else 1]
-            given = low[top // 2 : (top + SIDE) // 2, left // 2 : (left + SIDE) // 2]
-            if rng.random() < 0.15:
-                given = _damage(given, rng, noise=rng.uniform(0, 3), quality=int(rng.integers(75, 96)))
-        order, turns, flip = rng.permutation(3) if rng.random() < 0.3 else np.arange(3), rng.integers(4), rng.random()
-        given, target = (np.rot90(picture[..., order], int(turns)) for picture in (given, target))
-        return (given[:, ::-1], target[:, ::-1]) if flip < 0.5 else (given, target)
-
-
-def _tensor(batch: list[Picture]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
-    return stacked.to(torch.float32).div_(255)
-
-
-def _restoration_damage(picture: Picture, rng: np.random.Generator) -> Picture:
-    noise = rng.uniform(0, 20) if rng.random() < 0.75 else 0.0
-    quality = int(rng.integers(30, 96)) if rng.random() < 0.8 else None
-    return _damage(picture, rng, noise=noise, quality=quality)
-
-
-def _damage(picture: Picture, rng: np.random.Generator, *, noise: float, quality: int | None) -> Picture:
-    """Gaussian noise of deviation `noise` levels, then JPEG; as a camera does it."""
-    if noise:
-        picture = np.clip(picture + rng.normal(0, noise, picture.shape), 0, 255).round().astype(np.uint8)
-    if quality is None:
-        return picture
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=2 if rng.random() < 0.8 else 0)
-    with Image.open(buffer) as image:
-        return np.asarray(image)
+    New blocks begin by adding nothing.
+    """
+    width, blocks = SIZES[scale]
+    network = Enhancer(scale=scale, width=width, blocks=blocks).to(memory_format=torch.channels_last)
+    initialise(network)
+    if start is None:
+        return network
+    given = load_file(start)
+    known = {name.split(".")[1] for name in given if name.startswith("body.")}
+    network.load_state_dict(given, strict=len(known) == blocks)
+    for block in list(network.body)[len(known) :]:
+        assert isinstance(block.second, nn.Conv2d)
+        nn.init.zeros_(block.second.weight)
+        assert block.second.bias is not None
+        nn.init.zeros_(block.second.bias)
+    return network
 
 
 def train(
@@ -123,35 +58,40 @@ def train(
     seed: int,
     start: Path | None,
     learning_rate: float,
+    stop: Path | None,
+    candidates: int,
+    squared: bool,
 ) -> None:
     """Train one network, write its averaged weights to `out` every two minutes and at the end.
 
     The learning rate falls to zero at `steps` or after `minutes`, whichever comes first. `start` names weights to
-    go on from.
+    go on from; a file `stop` ends the run early. `squared` errors, for a last stage, punish what is boldly wrong.
     """
     torch.manual_seed(seed)
-    corpus = Corpus(data, drawn, seed)
-    network = Enhancer(scale=scale, width=WIDTH, blocks=BLOCKS).to(memory_format=torch.channels_last)
-    initialise(network)
-    if start is not None:
-        network.load_state_dict(load_file(start))
+    corpus = Corpus(data, drawn, seed, candidates=candidates)
+    network = begun(scale, start)
     average = {name: value.clone() for name, value in network.state_dict().items()}
-    optimiser = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    hidden = [value for name, value in network.named_parameters() if name.startswith("body.") and value.ndim > 1]
+    others = [value for value in network.parameters() if all(value is not other for other in hidden)]
+    muon, adam = Muon(hidden), torch.optim.Adam(others, lr=LEARNING_RATE, betas=(0.9, 0.99))
     began = written = time.monotonic()
     losses: list[float] = []
     step, progress = 0, 0.0
     while progress < 1:
-        given, target = corpus.batch(scale)
+        given, target = corpus.batch(scale, count=BATCH, side=SIDE)
         with torch.autocast("cpu", torch.bfloat16):
             residual = network(given.contiguous(memory_format=torch.channels_last))
-        loss = functional.l1_loss(interpolate(given, scale) + residual.float(), target)
+        difference = interpolate(given, scale) + residual.float() - target
+        square = difference * difference
+        loss = square.mean() if squared else (square + TIP * TIP).sqrt().mean()
         rate = learning_rate * min(1, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * progress))
-        for group in optimiser.param_groups:
+        for group in adam.param_groups:
             group["lr"] = rate
-        optimiser.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 0.5)
-        optimiser.step()
+        adam.step()
+        muon.step(rate)
         losses.append(loss.item())
         decay = min(EMA_DECAY, (step + 1) / (step + 10))
         for name, value in network.state_dict().items():
@@ -159,6 +99,8 @@ def train(
         step += 1
         now = time.monotonic()
         progress = max(step / steps, (now - began) / 60 / minutes)
+        if stop is not None and stop.exists():
+            progress = 1
         if now - written > 120 or progress >= 1:
             written = now
             _write(out, scale, average, step=step, seconds=now - began, seed=seed, start=_sha256(start))
@@ -202,6 +144,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--start", type=Path, help="weights to go on from")
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--candidates", type=int, default=1, help="more: harder places are drawn more often")
+    parser.add_argument("--squared", action="store_true", help="squared errors, for a last stage")
+    parser.add_argument("--stop", type=Path, help="a file that ends the run once it exists")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     train(
@@ -214,6 +159,9 @@ def main() -> None:
         seed=given.seed,
         start=given.start,
         learning_rate=given.learning_rate,
+        stop=given.stop,
+        candidates=given.candidates,
+        squared=given.squared,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from effects import weights
 from scripts.train import pictures
-from scripts.train.enhance import BLOCKS, WIDTH
+from scripts.train.enhance import SIZES
 
 TASKS = {1: "removes noise and JPEG damage", 2: "enlarges by two"}
 
@@ -32,22 +32,23 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
             f"{TASKS[scale]}; scripts/train/enhance.py, seed {record['seed']}, {record['steps']} steps{start}, "
             f"on {learnt_from} and synthetic pictures; docs/enhance-training.md names their licences"
         ),
-        "architecture": {"network": "enhancer", "scale": scale, "width": WIDTH, "blocks": BLOCKS},
+        "architecture": {"network": "enhancer", "scale": scale, "width": SIZES[scale][0], "blocks": SIZES[scale][1]},
     }
 
 
 def main() -> None:
-    """Read the command line and publish both networks."""
+    """Read the command line and publish the networks that are there; the others stay as they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where scripts/train/enhance.py wrote its weights")
     parser.add_argument("--version", required=True)
     given = parser.parse_args()
-    entries = [entry(scale, given.folder, given.version) for scale in (1, 2)]
-    for written in entries:
-        shutil.copyfile(
-            given.folder / f"{written['name']}.safetensors", weights.FOLDER / f"{written['name']}.safetensors"
-        )
-    (weights.FOLDER / "manifest.json").write_text(json.dumps(entries, indent=2) + "\n")
+    entries = {name: known.model_dump() for name, known in weights.manifest().items()}
+    for scale in TASKS:
+        name = f"enhance-x{scale}"
+        if (given.folder / f"{name}.safetensors").exists():
+            entries[name] = entry(scale, given.folder, given.version)
+            shutil.copyfile(given.folder / f"{name}.safetensors", weights.FOLDER / f"{name}.safetensors")
+    (weights.FOLDER / "manifest.json").write_text(json.dumps(list(entries.values()), indent=2) + "\n")
 
 
 if __name__ == "__main__":
