@@ -22,11 +22,12 @@ _EDGE = 0.04
 _CALMED = 0.85
 # Differences of lightness that are features, such as a nostril or a deep fold, and are kept from here on.
 _FEATURE = (0.07, 0.16)
-# A spot's radius in units, and how much darker or redder than the skin around it is a spot for certain.
+# A spot's radius in units, and how much darker or redder than the skin around it is a spot for certain, as a share of
+# that skin's lightness.
 _SPOT = 0.011
-_SPOT_LEAST, _SPOT_SURE = 0.012, 0.035
+_SPOT_LEAST, _SPOT_SURE = 0.016, 0.047
 # Much darker than skin is a mole, and belongs to the person.
-_MOLE = (0.16, 0.22)
+_MOLE = (0.15, 0.21)
 
 
 def smoothed(lab: Tensor, skin: Tensor, unit: float, *, smooth: float, pores: float) -> Tensor:
@@ -83,7 +84,8 @@ def spots(lab: Tensor, skin: Tensor, unit: float) -> Tensor:
     """
     radius = max(0.8, _SPOT * unit)
     inner, outer = _over_skin(lab, skin, 0.6 * radius), _over_skin(lab, skin, 2.5 * radius)
-    apart = inner - outer
+    # As shares of the skin's own lightness, so that dark skin is not judged by other measures than light skin.
+    apart = (inner - outer) / outer[:, :1].clamp_min(0.1)
     # Redness counts double: it is what blemishes have and shadows have not.
     response = (-apart[:, :1]).clamp_min(0) + 2 * apart[:, 1:2].clamp_min(0)
     on_skin = response[skin > 0.7]
