@@ -34,7 +34,8 @@ def frames(height, width, count=1):
 
 
 def default(runner):
-    return registry.parameters(runner.effect.declaration.name, {})
+    declared = runner.effect.declaration
+    return declared.parameters(**({"missing": "ignore"} if "missing" in declared.parameters.model_fields else {}))
 
 
 def variants(runner):
@@ -46,7 +47,9 @@ def variants(runner):
         found += [{name: choice} for choice in choices]
         if rule.get("type") == "boolean":
             found += [{name: choice} for choice in (True, False)]
-    return [registry.parameters(declared.name, given) for given in found]
+    # These pictures hold no faces.
+    ignoring = {"missing": "ignore"} if "missing" in declared.parameters.model_fields else {}
+    return [registry.parameters(declared.name, given | ignoring) for given in found]
 
 
 def test_the_declaration_is_whole(runner):
