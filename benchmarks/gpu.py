@@ -84,6 +84,7 @@ def main() -> dict[str, float]:
                 info=info,
                 batch=runner.effect.declaration.batch,
                 limits=bounds,
+                pinned=runner.pinned,
             )
             seconds = time.perf_counter() - start
         figures |= {

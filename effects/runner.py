@@ -46,6 +46,11 @@ class Runner:
         """
         return self._run(frames, params, lambda given, _: (self._apply(given, params), None), None)[0]
 
+    @property
+    def pinned(self) -> bool:
+        """Whether frames in page-locked memory reach the device quicker."""
+        return self.device.type == "cuda"
+
     def release(self) -> None:
         """Give back the device memory that is kept for the next frames."""
         if self.device.type == "cuda":

@@ -152,5 +152,6 @@ def _video(
         container=wanted,
         output=output,
         depth=runner.depth,
+        pinned=runner.pinned,
         timeout=float("inf"),
     )

@@ -110,6 +110,7 @@ def transform(
     window: Window | None = None,
     output: Output = DEFAULT_OUTPUT,
     depth: int = 8,
+    pinned: bool = False,
     timeout: float = SECONDS,
     stall: float = STALL_SECONDS,
 ) -> VideoResult:
@@ -134,6 +135,7 @@ def transform(
         output: codec, quality and what else the user chooses.
         depth: bits of a sample that `apply` can take, 8 or 16. With 16, a source of more than 8 bits that is not to
             become H.264 comes as uint16, 0 … 65535, and goes out with 10 bits.
+        pinned: whether frames come in page-locked memory, from which a GPU copies beside its work.
         timeout: seconds for all of it.
         stall: seconds without a frame from the decoder or for the encoder; the time of `apply` counts.
 
@@ -190,7 +192,7 @@ def transform(
                 )
                 return stack.enter_context(encoder)
 
-            buffers = _buffers(info, batch, depth)
+            buffers = _buffers(info, batch, depth, pinned=pinned)
             pipe = stack.enter_context(_Pipe(decoder, start, buffers, window.shown_from if window else None))
             pipe.run(apply, on_progress)
     except BaseException:
@@ -258,9 +260,10 @@ def join(
     )
 
 
-def _buffers(info: VideoInfo, batch: int, depth: int) -> list[torch.Tensor]:
+def _buffers(info: VideoInfo, batch: int, depth: int, *, pinned: bool) -> list[torch.Tensor]:
     shape = (bounds.batch(batch, info.width, info.height), 3, info.height, info.width)
-    return [torch.empty(shape, dtype=torch.uint8 if depth == 8 else torch.uint16) for _ in range(BATCHES)]
+    dtype = torch.uint8 if depth == 8 else torch.uint16
+    return [torch.empty(shape, dtype=dtype, pin_memory=pinned) for _ in range(BATCHES)]
 
 
 class _Pipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 LONG = 2  # a video is cut when it takes so many times the seconds that a segment may take
 SHARES = 12  # a shorter long one is cut into about so many, for several workers to share it evenly
+CUTS = 4  # pieces that are cut and stored at the same time, while all other workers wait
 LEAST_SECONDS = 2.5  # of work in a segment; starting one costs some tenths of a second
 DEINTERLACING_FRAMES = 2  # that the filter looks at on either side
 
@@ -141,15 +143,23 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
     )
     if len(planned) < 2:
         return False
-    rows = []
-    for one in planned:
-        attempt.progress(0)
-        piece = attempt.scratch / f"piece{path.suffix}"
+
+    def cut(numbered: tuple[int, pieces.Segment]) -> segments.Plan:
+        number, one = numbered
+        attempt.check()
+        piece = attempt.scratch / f"piece-{number}{path.suffix}"
         pieces.cut(path, piece, info, rt.limits, one, timeout=rt.settings.video_time_limit)
         asset = attempt.reserve(Retention.INTERMEDIATE, path.suffix)
         assert asset.key is not None
         size = _put(attempt, asset.key, piece)
-        rows.append(segments.Plan(piece_id=asset.id, size=size, window=dataclasses.asdict(one.window)))
+        piece.unlink()
+        return segments.Plan(piece_id=asset.id, size=size, window=dataclasses.asdict(one.window))
+
+    rows = []
+    with concurrent.futures.ThreadPoolExecutor(CUTS) as pool:
+        for row in pool.map(cut, enumerate(planned)):
+            rows.append(row)
+            attempt.progress(0)
     facts = dict(attempt.job.video or {}) | {"container": video.container_for(info).name, "depth": runner.depth}
     if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=len(packets)):
         raise ClaimLost("the job ended while it was cut")
@@ -184,6 +194,7 @@ def _transform(
             window=window,
             output=_chosen_output(attempt),
             depth=runner.depth,
+            pinned=runner.pinned,
             timeout=rt.settings.video_time_limit,
         )
     except ClaimLost:
