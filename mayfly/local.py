@@ -134,10 +134,10 @@ def _video(
     output: Output,
     on_progress: Callable[[int, int], None],
 ) -> None:
-    from media import probe, video
+    from media import containers, probe, video
 
     info = probe.probe_video(source, bounds)
-    if not video.holds(wanted, info):
+    if not containers.holds(wanted, info):
         raise InvalidTarget(
             f"{wanted.suffix} cannot hold this sound or these subtitles as they are: name a target that ends in .mkv"
         )

@@ -1,18 +1,21 @@
-"""Where a long video is cut: at keyframes, into pieces of about equal work that can be decoded each by itself."""
+"""Cuts a long video at keyframes into pieces that can be decoded each by itself, and joins what was made of them."""
 
 from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from media import ffmpeg, process
+from media import containers, encoders, ffmpeg, process, sniff
 from media.errors import MediaToolError
 from media.limits import Limits
+from media.output import Output
 from media.probe import VideoInfo
 
 INDEX_SECONDS = 120.0
+JOIN_SECONDS = 1500.0
+DEFAULT_OUTPUT = Output()
 _INDEX_BYTES = 16 * 1024**2
 _LEAST_SHARE = 0.5  # of the wanted length
 _LAST_SHARE = 0.4  # a last segment that would be shorter is left with the one before
@@ -127,47 +130,39 @@ def join(
     parts: Sequence[tuple[Path, int]],
     source: Path,
     target: Path,
-    info: VideoInfo,
-    limits: Limits,
     *,
+    info: VideoInfo,
     frames: int,
-    muxer: str,
-    subtitles: Mapping[int, str],
-    chapters: bool,
-    codec: str,
-    on_wait: Callable[[], None],
-    timeout: float,
+    limits: Limits,
+    container: sniff.Format,
+    output: Output = DEFAULT_OUTPUT,
+    depth: int = 8,
+    on_wait: Callable[[], None] = lambda: None,
+    timeout: float = JOIN_SECONDS,
 ) -> None:
-    """Join encoded parts to one video with sound and subtitles of the source.
+    """Join what video.transform has made of segments, and add sound and subtitles once, from the source.
 
     Args:
         parts: files in their order, each with the source's timestamp of its first frame, in ticks of the time base.
-        source: the video that the parts were made of.
+        source: the whole video.
         target: the file to write; beside it, and only meanwhile, the list of the parts.
         info: of the source.
-        limits: for reading the source.
         frames: how many the parts hold together.
-        muxer: ffmpeg's name of the container.
-        subtitles: the tracks to keep, each with its encoder, as ffmpeg.encode.
-        chapters: whether to keep the source's.
-        codec: of the parts.
-        on_wait: called about once a second; an exception from it ends the work.
+        limits: for reading the source.
+        container: MP4, MOV or MKV.
+        output: as the parts were made with.
+        depth: likewise.
+        on_wait: called about once a second; an exception from it ends the work and is passed on.
         timeout: seconds.
 
     Raises:
         DamagedMedia, MediaTimeout, MediaToolError: no target is left.
     """
-    begin = parts[0][1]
-    # Whole microseconds of the distance from the begin, so that no rounding adds up.
-    starts = [round((first - begin) * info.time_base * 1_000_000) for _, first in parts]
-    script = target.with_suffix(".parts")
-    lines = ["ffconcat version 1.0"]
-    for number, (path, _) in enumerate(parts):
-        lines.append("file '{}'".format(str(path).replace("'", r"'\''")))
-        if number + 1 < len(parts):
-            lines.append(f"duration {starts[number + 1] - starts[number]}us")
+    deep = depth > 8 and info.bit_depth > 8 and encoders.takes_ten_bits(output)
+    coding = encoders.choose(output, width=info.width, height=info.height, deep=deep, works=lambda *_: False)
+    muxer, script = containers.MUXERS[container], target.with_suffix(".parts")
     try:
-        script.write_text("\n".join(lines) + "\n")
+        script.write_text(_script(parts, info))
         command = ffmpeg.join(
             script,
             source,
@@ -175,10 +170,10 @@ def join(
             info,
             limits,
             muxer=muxer,
-            subtitles=subtitles,
-            chapters=chapters,
-            codec=codec,
-            first=begin,
+            subtitles=containers.subtitles(container, info),
+            chapters=output.chapters,
+            codec=coding.codec,
+            first=parts[0][1],
         )
         finished = process.run(command, timeout=timeout, on_wait=on_wait)
         if finished.code:
@@ -191,3 +186,16 @@ def join(
         raise
     finally:
         script.unlink(missing_ok=True)
+
+
+def _script(parts: Sequence[tuple[Path, int]], info: VideoInfo) -> str:
+    """The list of the parts for ffmpeg's concat demuxer, each with the distance to the next."""
+    begin = parts[0][1]
+    # Whole microseconds of the distance from the beginning, so that no rounding adds up.
+    starts = [round((first - begin) * info.time_base * 1_000_000) for _, first in parts]
+    lines = ["ffconcat version 1.0"]
+    for number, (path, _) in enumerate(parts):
+        lines.append("file '{}'".format(str(path).replace("'", r"'\''")))
+        if number + 1 < len(parts):
+            lines.append(f"duration {starts[number + 1] - starts[number]}us")
+    return "\n".join(lines) + "\n"

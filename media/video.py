@@ -25,7 +25,7 @@ from typing import Self
 
 import torch
 
-from media import bounds, colour, encoders, ffmpeg, hardware, segments, sniff
+from media import bounds, colour, containers, encoders, ffmpeg, hardware, sniff
 from media.coders import Decoder, Encoder
 from media.errors import DamagedMedia
 from media.limits import Limits
@@ -37,14 +37,6 @@ BATCHES = 3  # one being read, one in the effect, one being written
 SECONDS = 1500.0
 STALL_SECONDS = 120.0
 _POLL_SECONDS = 1.0
-
-_MP4_AUDIO = frozenset(["aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2"])
-_MOV_AUDIO = _MP4_AUDIO | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}
-_TEXT = frozenset(["mov_text", "subrip", "webvtt", "text"])
-# What Matroska holds besides; other kinds, such as teletext, are left out.
-_STYLED_OR_DRAWN = frozenset(["ass", "ssa", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"])
-# In the order of preference.
-_MUXERS = {sniff.MP4: "mp4", sniff.MOV: "mov", sniff.MKV: "matroska"}
 
 DEFAULT_OUTPUT = Output()
 
@@ -73,28 +65,6 @@ class _Batch:
     buffer: torch.Tensor
     timestamps: list[int]
     frames: torch.Tensor
-
-
-def holds(container: sniff.Format, info: VideoInfo) -> bool:
-    """Whether a result in this container, MP4, MOV or MKV, can hold sound and subtitles without a loss."""
-    if container is sniff.MKV:
-        return True
-    sound = {stream.codec for stream in info.audio}
-    if any(stream.codec in _STYLED_OR_DRAWN for stream in info.subtitles):
-        return False
-    return sound <= (_MP4_AUDIO if container is sniff.MP4 else _MOV_AUDIO)
-
-
-def _subtitles(container: sniff.Format, info: VideoInfo) -> dict[int, str]:
-    """The indices of the subtitles to keep, each with its encoder: a container has one way of its own for text."""
-    native, plain = (_STYLED_OR_DRAWN | {"subrip", "webvtt"}, "srt")
-    if container is not sniff.MKV:
-        native, plain = frozenset(["mov_text"]), "mov_text"
-    return {
-        stream.index: "copy" if stream.codec in native else plain
-        for stream in info.subtitles
-        if stream.codec in native | _TEXT
-    }
 
 
 def transform(
@@ -145,7 +115,7 @@ def transform(
         DiskFull: the result may not fit onto the disk.
         MediaToolError: ffmpeg failed for a reason of the machine's.
     """
-    written = container or container_for(info)
+    written = container or containers.container_for(info)
     if window is not None:
         info = dataclasses.replace(info, audio=(), subtitles=(), chapters=(), start=Fraction(0))
         output = output.model_copy(update={"hardware": False})
@@ -172,8 +142,8 @@ def transform(
                     shown,
                     limits,
                     coding=coding,
-                    muxer=_MUXERS[written],
-                    subtitles=_subtitles(written, info),
+                    muxer=containers.MUXERS[written],
+                    subtitles=containers.subtitles(written, info),
                     shift=below if window is None else 0,
                     chapters=output.chapters,
                 )
@@ -202,62 +172,6 @@ def transform(
         raise
     width, height = pipe.size
     return VideoResult(frames=pipe.written, width=width, height=height, first=pipe.first, format=written)
-
-
-def container_for(info: VideoInfo) -> sniff.Format:
-    """The first of MP4, MOV and MKV that can hold the source's sound and subtitles without a loss."""
-    return next(known for known in _MUXERS if holds(known, info))
-
-
-def join(
-    parts: Sequence[tuple[Path, int]],
-    source: Path,
-    target: Path,
-    *,
-    info: VideoInfo,
-    frames: int,
-    limits: Limits,
-    container: sniff.Format,
-    output: Output = DEFAULT_OUTPUT,
-    depth: int = 8,
-    on_wait: Callable[[], None] = lambda: None,
-    timeout: float = SECONDS,
-) -> None:
-    """Join what `transform` has made of a video's segments, and add sound and subtitles once, from the source.
-
-    Args:
-        parts: the files in order, each with its VideoResult's `first`.
-        source: the whole video.
-        target: the file to write; it exists afterwards only if everything went well.
-        info: of the source.
-        frames: how many the parts hold together.
-        limits: for reading the source.
-        container: MP4, MOV or MKV.
-        output: as the parts were made with.
-        depth: likewise.
-        on_wait: called about once a second; an exception from it ends the work and is passed on.
-        timeout: seconds.
-
-    Raises:
-        DamagedMedia, MediaTimeout, MediaToolError: as `transform`.
-    """
-    muxer, kept = _MUXERS[container], _subtitles(container, info)
-    deep = depth > 8 and info.bit_depth > 8 and encoders.takes_ten_bits(output)
-    coding = encoders.choose(output, width=info.width, height=info.height, deep=deep, works=lambda *_: False)
-    segments.join(
-        parts,
-        source,
-        target,
-        info,
-        limits,
-        frames=frames,
-        muxer=muxer,
-        subtitles=kept,
-        chapters=output.chapters,
-        codec=coding.codec,
-        on_wait=on_wait,
-        timeout=timeout,
-    )
 
 
 def _buffers(info: VideoInfo, batch: int, depth: int, *, pinned: bool) -> list[torch.Tensor]:

@@ -13,8 +13,8 @@ from db.claims import Claim
 from db.segments import SegmentClaim
 from db.states import Retention
 from effects.contract import Parameters
+from media import containers, sniff
 from media import segments as pieces
-from media import sniff
 from media.errors import DamagedMedia
 from media.output import Output
 from media.probe import VideoInfo
@@ -90,8 +90,6 @@ def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Par
 
 def join(attempt: Attempt[Claim]) -> None:
     """Join the parts of all segments, with the sound and subtitles of the source, and finish the job."""
-    from media import video
-
     rt, source, facts = attempt.runtime, attempt.input(), attempt.job.video
     assert source.key is not None and facts is not None
     path, target = attempt.scratch / f"input{source.suffix}", attempt.scratch / "result"
@@ -103,7 +101,7 @@ def join(attempt: Attempt[Claim]) -> None:
         parts.append((attempt.scratch / f"part-{segment.number}", pieces.Window(**segment.window).shown_from))
         rt.store.fetch(part.key, parts[-1][0])
     container, info = sniff.NAMED[facts["container"]], VideoInfo.from_json(facts["source"])
-    video.join(
+    pieces.join(
         parts,
         path,
         target,
@@ -127,8 +125,6 @@ def _chosen_output(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> Output:
 
 def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo, pace: float) -> bool:
     """Cut the video and queue its segments. False when there is no place to cut it."""
-    from media import video
-
     rt = attempt.runtime
     packets = pieces.index(path, info, rt.limits) or []
     seconds = rt.settings.segment_seconds
@@ -160,7 +156,7 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
         for row in pool.map(cut, enumerate(planned)):
             rows.append(row)
             attempt.progress(0)
-    facts = dict(attempt.job.video or {}) | {"container": video.container_for(info).name, "depth": runner.depth}
+    facts = dict(attempt.job.video or {}) | {"container": containers.container_for(info).name, "depth": runner.depth}
     if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=len(packets)):
         raise ClaimLost("the job ended while it was cut")
     attempt.keep()

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from media import probe, segments, sniff, video
+from media import containers, probe, segments, sniff, video
 from media.errors import DamagedMedia, MediaToolError
 from media.limits import Limits
 from media.output import Output
@@ -37,7 +37,7 @@ def segmented(
     info = probe.probe_video(source, LIMITS)
     planned = segments.plan(segments.index(source, info, LIMITS), frames=frames, before=before, hidden=hidden)
     assert len(planned) > 2
-    container = video.container_for(info)
+    container = containers.container_for(info)
     parts, frames_made = {}, 0
     for number, one in order(list(enumerate(planned))):
         piece = folder / f"piece-{number}{source.suffix}"
@@ -60,13 +60,13 @@ def segmented(
         parts[number] = (folder / f"part-{number}", result.first)
     target = folder / f"joined{container.suffix}"
     ordered = [part for _, part in sorted(parts.items())]
-    video.join(ordered, source, target, info=info, frames=frames_made, limits=LIMITS, container=container, **options)
+    segments.join(ordered, source, target, info=info, frames=frames_made, limits=LIMITS, container=container, **options)
     return target
 
 
 def whole(source, folder, apply=lambda: lambda x: 255 - x):
     info = probe.probe_video(source, LIMITS)
-    target = folder / f"whole{video.container_for(info).suffix}"
+    target = folder / f"whole{containers.container_for(info).suffix}"
     video.transform(source, target, apply(), info=info, batch=4, limits=LIMITS, output=LOSSLESS)
     return target
 
@@ -215,7 +215,7 @@ def test_a_join_that_fails_leaves_nothing(tmp_path):
     (tmp_path / "part").write_bytes(b"no video")
     facts = {"info": info, "frames": 150, "limits": LIMITS, "container": sniff.MP4}
     with pytest.raises((DamagedMedia, MediaToolError)):
-        video.join([(tmp_path / "part", 0)], source, tmp_path / "x.mp4", **facts)
+        segments.join([(tmp_path / "part", 0)], source, tmp_path / "x.mp4", **facts)
     assert {path.name for path in tmp_path.iterdir()} == {"closed.mp4", "part"}
 
 
@@ -226,7 +226,7 @@ def test_a_join_that_lacks_frames_is_an_error(tmp_path):
     options = {"info": info, "limits": LIMITS, "container": sniff.MP4}
     video.transform(source, tmp_path / "part", lambda x: x, batch=4, window=everything, **options)
     with pytest.raises(MediaToolError):
-        video.join([(tmp_path / "part", 0)], source, tmp_path / "x.mp4", frames=151, **options)
+        segments.join([(tmp_path / "part", 0)], source, tmp_path / "x.mp4", frames=151, **options)
     assert not (tmp_path / "x.mp4").exists()
 
 

@@ -1,5 +1,8 @@
 """A long video goes in segments and comes out whole; what fails, fails as a job does."""
 
+import subprocess
+import sys
+
 import pytest
 import sqlalchemy as sa
 
@@ -189,6 +192,11 @@ def test_the_outbox_moves_segments_and_the_join(hurried, long_job):
     hurried.sender.away = False
     outbox.resend(hurried)
     assert hurried.sender.sent[-1] == long_job
+
+
+def test_probing_and_joining_need_no_torch():
+    code = "import sys, tasks.ingest, tasks.join, media.segments; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_segments_know_the_source_and_nothing_personal(hurried, long_job):
