@@ -57,6 +57,12 @@ def result_bytes(info: VideoInfo, *, width: int, height: int, quality: int, sour
     return source + round(pictures * 2 ** ((20 - quality) / 6))
 
 
+def check_room(folder: Path, size: int) -> None:
+    """Raise DiskFull unless `size` bytes fit into a folder and leave the reserve; before anything is fetched."""
+    if size + RESERVE_BYTES > shutil.disk_usage(folder).free:
+        raise DiskFull
+
+
 def room(source: Path, target: Path, info: VideoInfo, *, width: int, height: int, quality: int) -> int:
     """Bytes that are free on the target's disk, where the result fits and leaves the reserve.
 

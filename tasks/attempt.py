@@ -22,6 +22,7 @@ from db.claims import Claim
 from db.rows import AssetRow
 from db.segments import SegmentClaim
 from db.states import Retention, Stage
+from media import bounds
 from purge import sweeper
 from tasks import holder, retry
 from tasks.errors import ClaimLost, InputGone, TimeOver
@@ -70,6 +71,14 @@ class Attempt(Generic[C]):
         if self.claim.input is not None:
             return self.claim.input
         raise InputGone("the upload was deleted before the effect was done; submit it again")
+
+    def fetch(self, asset: AssetRow, name: str, *, room: int = 1) -> Path:
+        """Fetch an asset into scratch, where there is room for `room` times its size. Raises DiskFull, StorageError."""
+        assert asset.key is not None
+        bounds.check_room(self.scratch, room * (asset.size or 0))
+        path = self.scratch / f"{name}{asset.suffix}"
+        self.runtime.store.fetch(asset.key, path)
+        return path
 
     def reserve(self, retention: Retention, suffix: str) -> AssetRow:
         """The row of an asset that this attempt is about to store; destroyed with the attempt until `keep`."""

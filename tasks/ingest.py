@@ -27,10 +27,7 @@ def ingest(job_id: str) -> None:
 
 def _ingest(attempt: Attempt[Claim]) -> None:
     rt = attempt.runtime
-    asset = attempt.input()
-    assert asset.key is not None
-    path = attempt.scratch / f"input{asset.suffix}"
-    rt.store.fetch(asset.key, path)
+    path = attempt.fetch(attempt.input(), "input")
     info = probe.probe_video(path, rt.limits)
     facts = {"source": info.to_json()}
     queued = claims.advance(rt.engine, attempt.claim, to=Stage.EFFECT, units_total=info.frame_count, video=facts)

@@ -39,10 +39,9 @@ DEINTERLACING_FRAMES = 2  # that the filter looks at on either side
 
 def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     """Apply the effect to a whole video and finish the job; or turn the job into segments, if that takes long."""
-    rt, source, facts = attempt.runtime, attempt.input(), attempt.job.video
-    assert source.key is not None and facts is not None
-    path, target = attempt.scratch / f"input{source.suffix}", attempt.scratch / "result"
-    rt.store.fetch(source.key, path)
+    rt, facts = attempt.runtime, attempt.job.video
+    assert facts is not None
+    path, target = attempt.fetch(attempt.input(), "input", room=2), attempt.scratch / "result"
     info = VideoInfo.from_json(facts["source"])
     most = LONG * rt.settings.segment_seconds
     try:
@@ -65,10 +64,9 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
 
 def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Parameters) -> None:
     """Apply the effect to one segment; if it is the last to end, queue the join."""
-    rt, piece, facts = attempt.runtime, attempt.input(), attempt.job.video
-    assert piece.key is not None and facts is not None
-    path, target = attempt.scratch / f"piece{piece.suffix}", attempt.scratch / "part"
-    rt.store.fetch(piece.key, path)
+    rt, facts = attempt.runtime, attempt.job.video
+    assert facts is not None
+    path, target = attempt.fetch(attempt.input(), "piece", room=2), attempt.scratch / "part"
     info, window = VideoInfo.from_json(facts["source"]), pieces.Window(**attempt.claim.segment.window)
     made = _transform(attempt, runner, runner.video(params), path, target, info, window)
     if made.first != window.shown_from:
@@ -90,16 +88,16 @@ def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Par
 
 def join(attempt: Attempt[Claim]) -> None:
     """Join the parts of all segments, with the sound and subtitles of the source, and finish the job."""
-    rt, source, facts = attempt.runtime, attempt.input(), attempt.job.video
-    assert source.key is not None and facts is not None
-    path, target = attempt.scratch / f"input{source.suffix}", attempt.scratch / "result"
-    rt.store.fetch(source.key, path)
+    rt, facts = attempt.runtime, attempt.job.video
+    assert facts is not None
+    path, target = attempt.fetch(attempt.input(), "input"), attempt.scratch / "result"
     parts = []
     for segment, part in segments.parts(rt.engine, attempt.job.id):
-        assert part.key is not None
         attempt.progress(attempt.job.units_done)
-        parts.append((attempt.scratch / f"part-{segment.number}", pieces.Window(**segment.window).shown_from))
-        rt.store.fetch(part.key, parts[-1][0])
+        # Twice: the join needs as much again.
+        parts.append(
+            (attempt.fetch(part, f"part-{segment.number}", room=2), pieces.Window(**segment.window).shown_from)
+        )
     container, info = sniff.NAMED[facts["container"]], VideoInfo.from_json(facts["source"])
     pieces.join(
         parts,

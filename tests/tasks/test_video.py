@@ -10,7 +10,7 @@ from db import assets, clock, jobs, segments
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
 from effects import registry
-from media import probe
+from media import bounds, probe
 from media.errors import MediaToolError, StorageUnavailable
 from tasks import attempt, effect, ingest, outbox, pace, video
 from tasks.attempt import Attempt
@@ -103,6 +103,15 @@ def test_a_long_video_that_cannot_be_cut_is_one_unit(hurried, job, tmp_path):
     attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(hurried.engine, job_id).state is State.DONE
     assert rows(hurried, job_id) == []
+
+
+def test_a_full_disk_is_said_before_anything_is_fetched(hurried, job, film, monkeypatch):
+    job_id = probed(hurried, job, film)
+    monkeypatch.setattr(bounds, "RESERVE_BYTES", 2**60)
+    monkeypatch.setattr(hurried.store, "fetch", lambda *_: pytest.fail("it fetches"))
+    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    # Another machine, or this one later, may have room.
+    assert jobs.get(hurried.engine, job_id).state is State.WAITING
 
 
 def test_a_piece_is_destroyed_when_its_segment_is_done(hurried, long_job):
