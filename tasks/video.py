@@ -34,6 +34,7 @@ LONG = 2  # a video is cut when it takes so many times the seconds that a segmen
 SHARES = 12  # a shorter long one is cut into about so many, for several workers to share it evenly
 CUTS = 4  # pieces that are cut and stored at the same time, while all other workers wait
 LEAST_SECONDS = 2.5  # of work in a segment; starting one costs some tenths of a second
+CONTEXTS = 10  # a segment is at least so many times as long as what its effect must see before it
 DEINTERLACING_FRAMES = 2  # that the filter looks at on either side
 
 
@@ -129,10 +130,11 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
     if not rt.settings.embedded:
         # One worker needs no more borders than a crash makes worth while.
         seconds = min(seconds, max(LEAST_SECONDS, len(packets) * pace / SHARES))
+    context = runner.effect.declaration.temporal_context
     planned = pieces.plan(
         packets,
-        frames=max(1, round(seconds / pace)),
-        before=runner.effect.declaration.temporal_context,
+        frames=max(1, round(seconds / pace), CONTEXTS * context),
+        before=context,
         hidden=DEINTERLACING_FRAMES if info.interlaced else 0,
     )
     if len(planned) < 2:

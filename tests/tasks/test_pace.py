@@ -47,7 +47,7 @@ def paced(clock, *, frames, most, seconds, first=None):
 
 def test_the_pace_of_the_first_frames_decides(clock):
     taken, found = run(clock, paced(clock, frames=1000, most=20, seconds=0.2), 100)
-    assert taken == 4  # one to warm up, three are over half a second
+    assert taken == 3  # one to warm up, two are over 0.3 seconds
     assert found == pytest.approx(0.05)
 
 
