@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Fractions of a pixel that OpenCV's polygons know, as a power of two.
 _SHIFT = 4
+_INSIDE, _BORDER = 2, 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,22 +55,18 @@ class Grid:
         return self.polygons([outline], grow=grow, feather=feather)
 
     def polygons(self, outlines: Sequence[Sequence[int]], *, grow: float = 0.0, feather: float = 0.0) -> Tensor:
-        """The union of several outlines; arguments as `polygon`."""
+        """The union of several outlines that do not overlap; arguments as `polygon`."""
         drawn = np.zeros(self.size, np.uint8)
-        for outline in outlines:
-            # Pixel centres lie at .5 in our coordinates and at whole numbers in OpenCV's.
-            corners = np.round((self.points[list(outline)] - 0.5) * 2**_SHIFT).astype(np.int32)
-            cv2.fillPoly(drawn, [corners], (255,), cv2.LINE_AA, _SHIFT)
+        # Pixel centres lie at .5 in our coordinates and at whole numbers in OpenCV's.
+        corners = [np.round((self.points[list(outline)] - 0.5) * 2**_SHIFT).astype(np.int32) for outline in outlines]
+        for outline in corners:
+            cv2.fillPoly(drawn, [outline], (_INSIDE,), cv2.LINE_8, _SHIFT)
+        # OpenCV fills the pixels of the border as well, so it would be half a pixel too large.
+        cv2.polylines(drawn, corners, True, (_BORDER,), 1, cv2.LINE_8, _SHIFT)
+        from_border = cv2.distanceTransform((drawn != _BORDER).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+        inwards = np.where(drawn == _INSIDE, from_border, -np.asarray(from_border, np.float32))
         reach, width = grow * self.unit, max(1.0, 3 * feather * self.unit)
-        if not grow and width == 1:
-            return torch.from_numpy(drawn).to(self.device, torch.float32)[None, None] / 255
-        inside = (drawn > 127).astype(np.uint8)
-        outwards = np.asarray(cv2.distanceTransform(1 - inside, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
-        if inside.all():
-            outwards.fill(0)
-        if reach < width:
-            outwards = outwards - np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5), np.float32)
-        ramp = np.clip(0.5 + (reach - outwards) / width, 0, 1)
+        ramp = np.clip(0.5 + (reach + inwards) / width, 0, 1)
         soft = ramp * ramp * (3 - 2 * ramp)
         return torch.from_numpy(soft.astype(np.float32)).to(self.device)[None, None]
 

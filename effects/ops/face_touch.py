@@ -45,19 +45,21 @@ def under_eyes(lab: Tensor, skin: Tensor, grid: Grid, amount: float) -> Tensor:
     for outline, cheek in sides:
         where, grid = whole.around((*outline, *cheek), margin=0.08)
         lab, skin = result[where], all_skin[where]
-        region = grid.polygon(outline, grow=0.01, feather=0.025) * skin
+        region = grid.polygon(outline, grow=0.01, feather=0.025)
         known = lab[0, :, (grid.discs(cheek, 0.025) * skin)[0, 0] > 0.6]
         if known.shape[1] < 8:
             continue
         cheek_tone = known.median(1).values.view(1, 3, 1, 1)
-        weight = skin + 1e-3
+        # A dark circle may be too blue for skin; the rims of glasses are darker still.
+        near = blur.smoothstep(0.55, 0.75, lab[:, :1] / cheek_tone[:, :1].clamp_min(0.05))
+        weight = torch.maximum(skin, near * grid.polygon(outline)) + 1e-3
         sigma = 0.02 * grid.unit
         local = blur.wide(lab * weight, sigma) / blur.wide(weight, sigma)
-        darker = (cheek_tone[:, :1] - local[:, :1]).clamp(0, 0.15)
+        darker = (cheek_tone[:, :1] - local[:, :1]).clamp(0, 0.2)
         # Only where it is darker; a whole lift would flatten the lid's form.
-        share = region * amount
-        lifted = brightened(lab, share * 0.7 * darker)
-        chroma = lifted[:, 1:] + share * 0.5 * (cheek_tone - local)[:, 1:] * blur.smoothstep(0, 0.05, darker)
+        share = region * weight.clamp_max(1) * amount
+        lifted = brightened(lab, share * 0.8 * darker)
+        chroma = lifted[:, 1:] + share * 0.7 * (cheek_tone - local)[:, 1:] * blur.smoothstep(0, 0.05, darker)
         result = _replaced(result, where, torch.cat([lifted[:, :1], chroma], 1))
     return result
 

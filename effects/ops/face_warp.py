@@ -66,18 +66,23 @@ def _slim(move: Tensor, x: Tensor, y: Tensor, face: Face, amount: float) -> None
     length = max(float(np.linalg.norm(chin - top)), 1.0)
     down = (chin - top) / length
     along = ((x - float(top[0])) * float(down[0]) + (y - float(top[1])) * float(down[1])) / length
-    side = (x - float(top[0])) * float(-down[1]) + (y - float(top[1])) * float(down[0])
-    jaw = (face.points[[*points.RIGHT_JAW, *points.LEFT_JAW]] - top) @ np.array([-down[1], down[0]])
-    for sign in (-1.0, 1.0):
-        half = max(float((sign * jaw).max()), 0.15 * length)
-        out = (side * sign / half).clamp_min(0)
+    across, height = np.stack([down[1], -down[0]]), along.cpu().numpy()
+    side = (x - float(top[0])) * float(across[0]) + (y - float(top[1])) * float(across[1])
+    for sign, contour in ((-1.0, points.RIGHT_JAW), (1.0, points.LEFT_JAW)):
+        edge = face.points[list(contour)] - top
+        wide = sign * (edge @ across)
+        # How wide this side is at each height; the chin's narrow end would pinch.
+        widths = np.maximum(wide, 0.5 * max(float(wide.max()), 0.15 * length))
+        order = np.argsort(edge @ down)
+        half = np.interp(height, (edge @ down)[order] / length, widths[order])
+        local = torch.from_numpy(half.astype(np.float32)).to(x.device)
+        out = (side * sign / local).clamp_min(0)
         # Nothing at the nose, all at the contour, nothing again beyond the reach.
-        rise = blur.smoothstep(0.3, 1.0, out)
-        across = rise * (1 - blur.smoothstep(0.95, _REACH, out))
-        height = blur.smoothstep(-0.05, 0.6, along) * (1 - blur.smoothstep(0.8, 1.3, along))
-        shift = amount * _SLIMMER * half * sign * across * height
-        move[..., 0].add_(shift * float(-down[1]))
-        move[..., 1].add_(shift * float(down[0]))
+        share = blur.smoothstep(0.3, 1.0, out) * (1 - blur.smoothstep(0.95, _REACH, out))
+        share *= blur.smoothstep(-0.05, 0.6, along) * (1 - blur.smoothstep(0.8, 1.3, along))
+        shift = amount * _SLIMMER * local * sign * share
+        move[..., 0].add_(shift * float(across[0]))
+        move[..., 1].add_(shift * float(across[1]))
 
 
 def _grow(move: Tensor, x: Tensor, y: Tensor, corners: Points, amount: float) -> None:

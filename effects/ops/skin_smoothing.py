@@ -89,8 +89,8 @@ def spots(lab: Tensor, skin: Tensor, unit: float) -> Tensor:
     # Redness counts double: it is what blemishes have and shadows have not.
     response = (-apart[:, :1]).clamp_min(0) + 2 * apart[:, 1:2].clamp_min(0)
     on_skin = response[skin > 0.7]
-    usual = float(on_skin.quantile(0.8)) if len(on_skin) > 16 else 0.0
-    least, sure = max(_SPOT_LEAST, 1.5 * usual), max(_SPOT_SURE, 3.5 * usual)
+    usual = float(on_skin.quantile(0.85)) if len(on_skin) > 16 else 0.0
+    least, sure = max(_SPOT_LEAST, 1.3 * usual), max(_SPOT_SURE, 3 * usual)
     found = blur.smoothstep(least, sure, response * _roundness(response, radius))
     mole = blur.smoothstep(*_MOLE, -apart[:, :1])
     # Not at skin's border, where surroundings are one-sided.
