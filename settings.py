@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     max_side: int = Field(16_384, gt=0, description="of a picture or frame")
     max_frames: int = Field(36_000, gt=0)
     max_seconds: float = Field(600, gt=0)
+    max_rate: int = Field(240, gt=0, description="frames a second of a video")
 
     # Internal targets of retention; the maxima, which nothing can lengthen, are in purge.policy.
     input_retention: float = Field(22 * HOUR, gt=0, le=24 * HOUR)

@@ -16,4 +16,5 @@ def of(settings: Settings) -> Limits:
         max_side=settings.max_side,
         max_frames=settings.max_frames,
         max_seconds=settings.max_seconds,
+        max_rate=settings.max_rate,
     )

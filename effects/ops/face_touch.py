@@ -24,7 +24,7 @@ def brightened(lab: Tensor, more: Tensor) -> Tensor:
     """Lighter by `more` (1, 1, H, W), in OKLab's lightness, as by more light: colours grow too; never past white."""
     lightness = lab[:, :1]
     lighter = torch.where(more > 0, lightness + more * (1 - lightness).clamp(0, 0.4) / 0.4, lightness + more)
-    gain = (lighter / lightness.clamp_min(0.05)).clamp(0.3, 2.5)
+    gain = (lighter.clamp_min(0.05) / lightness.clamp_min(0.05)).clamp_max(2.5)
     return torch.cat([lighter, lab[:, 1:] * gain**0.7], 1)
 
 
