@@ -100,7 +100,11 @@ def warm(opened: runtime.Runtime, served: list[str], *, threads: int) -> None:
         declared = effect.declaration
         if any(queues.effect_queue(declared.tag, media) in served for media in Media):
             runner = opened.runners.get(name)
-            runner(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), declared.parameters())
+            # Nobody is in an empty picture.
+            params = declared.parameters(
+                **({"missing": "ignore"} if "missing" in declared.parameters.model_fields else {})
+            )
+            runner(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), params)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,13 @@ def frames(height, width, count=1):
 
 
 def default(runner):
-    return registry.parameters(runner.effect.declaration.name, {})
+    declared = runner.effect.declaration
+    return registry.parameters(declared.name, without_people(declared))
+
+
+def without_people(declared):
+    """What lets an effect that needs a face or a person take pictures without any."""
+    return {"missing": "ignore"} if "missing" in declared.parameters.model_fields else {}
 
 
 def variants(runner):
@@ -46,7 +52,7 @@ def variants(runner):
         found += [{name: choice} for choice in choices]
         if rule.get("type") == "boolean":
             found += [{name: choice} for choice in (True, False)]
-    return [registry.parameters(declared.name, given) for given in found]
+    return [registry.parameters(declared.name, without_people(declared) | given) for given in found]
 
 
 def test_the_declaration_is_whole(runner):
