@@ -30,7 +30,7 @@ _FIT_SIDE = 192
 # How quickly the usual lightness of a cloth follows in a video; at a jump it is another cloth.
 _FOLLOWS, _JUMPS = 0.15, 0.12
 # A pattern's repeat in body sizes.
-_REPEAT = 0.3
+_REPEAT = 0.22
 
 
 class FashionParameters(Parameters):
@@ -179,15 +179,14 @@ def _small(image: Tensor) -> Tensor:
 
 def _dressed(frame: Tensor, worn: tuple[_Worn, ...], pose: Pose, params: FashionParameters) -> Tensor:
     """The frame with its garments in their new look."""
-    from effects.ops import colour
+    from effects.ops import colour, recolour
 
     lab = colour.srgb_to_oklab(frame)
     result = frame
     for item in worn:
         alpha = item.mask.signal.value[None].clamp(0, 1)
         new = _look(lab, alpha, item.usual, pose, params)
-        shown = colour.oklab_to_srgb(new).clamp_(0, 1)
-        result = torch.lerp(result, shown, alpha * params.strength)
+        result = torch.lerp(result, recolour.shown(new), alpha * params.strength)
     return result
 
 
@@ -206,7 +205,8 @@ def _look(lab: Tensor, alpha: Tensor, usual: float, pose: Pose, params: FashionP
         return torch.cat([light, lab[:, 1:] * (light / lab[:, :1].clamp_min(0.05)).clamp(0.5, 1.5)], 1)
     ground = own if params.colour is None else _oklab(params.colour, lab)
     if plain:
-        return recolour.shaded(lab, recolour.fitted(small, weight, ground, usual, fabric), usual, fabric)
+        albedo, cloth = recolour.fitted(small, weight, ground, usual, fabric)
+        return recolour.shaded(lab, albedo, usual, cloth)
     return recolour.shaded(lab, _patterned(lab, ground, pose, params), usual, fabric)
 
 

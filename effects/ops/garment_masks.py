@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -98,20 +99,15 @@ def _scaled(face: Face, factor: float) -> Face:
 def _refined(mask: Tensor, frame: Tensor, person: Tensor) -> Tensor:
     """A small hard mask (1, 1, h, w) to a soft one that follows the edges of the full frame (1, 3, H, W).
 
-    The guided filter with a guide in colour (He, Sun and Tang, 2010), computed on a smaller grid where it is large.
+    The guided filter with a guide in colour (He, Sun and Tang, 2010).
     """
-    from kornia import filters
-
     height, width = frame.shape[-2:]
     grown = functional.interpolate(mask, size=(height, width), mode="bilinear", align_corners=False)
-    pixel = height / mask.shape[-2]
-    radius = max(1, round(2 * pixel))
-    if min(height, width) > 2 * radius + 1:
-        step = max(1, radius // 4)
-        guided = filters.guided_blur(frame, grown, 2 * radius + 1, 3e-4, border_type="replicate", subsample=step)
-    else:
-        guided = grown
+    radius = max(1, round(2 * height / mask.shape[-2]))
+    guide = np.ascontiguousarray(frame[0].permute(1, 2, 0).cpu().numpy())
+    filtered = cv2.ximgproc.guidedFilter(guide, grown[0, 0].cpu().numpy(), radius, 3e-4)
+    guided = torch.from_numpy(filtered)[None, None].to(frame.device)
     # Not beyond a few pixels of what was found, whatever the filter made of it.
     reach = blur.enlarge(functional.max_pool2d(mask, 3, 1, 1), (height, width))
-    gate = blur.smoothstep(0.05, 0.35, person) * reach
+    gate = blur.smoothstep(0.2, 0.5, person) * reach
     return blur.smoothstep(0.06, 0.62, guided).mul(gate).clamp_(0, 1)

@@ -101,7 +101,7 @@ def find(scene: Scene, part: Part, *, whole: bool, near: Material | None = None)
     # Orange or beige cloth in the light is much like skin.
     is_skin = bare & (skin < 3) & (skin < 0.7 * far)
     loose = _hair(scene, values, head, far)
-    out = ~place | (scene.person < 0.15) | head | is_skin | loose
+    out = ~place | (scene.person < 0.3) | head | is_skin | loose
     likely = core | (far < 3) if whole else far < 3
     labels = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     # As skin is among what is left out, light orange or beige would otherwise go with it.

@@ -15,8 +15,14 @@ from effects.ops import blur, colour
 # A dark cloth's folds and noise are not enlarged further, a light cloth's not flattened further.
 _MOST_GAIN, _LEAST_GAIN = 1.6, 0.4
 # Room that folds keep between a new colour and black or white, in OKLab's lightness.
-_DARKEST, _LIGHTEST = 0.04, 0.99
-_ROOM = 0.06
+_DARKEST, _LIGHTEST = 0.02, 1.0
+_ROOM = 0.03
+# With less room than this to either side, folds are made flatter, down to a third.
+_AMPLE = 0.15
+# Between these lightnesses a mean leaves something of the folds to be seen.
+_SHOWS = (0.18, 0.98)
+# How far the mean may stay from the target along each of OKLab's axes.
+_MISSED = 0.02
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,9 +59,10 @@ def shaded(lab: Tensor, albedo: Tensor, usual: float, fabric: Fabric) -> Tensor:
         (N, 3, H, W) OKLab.
     """
     own = albedo[:, :1].clamp(_DARKEST + _ROOM, _LIGHTEST - _ROOM)
-    gain = (own / max(usual, 0.05)).clamp(_LEAST_GAIN, _MOST_GAIN) * fabric.folds
-    light = gain * (lab[:, :1] - usual)
     up, down = _LIGHTEST - own, own - _DARKEST
+    gain = (own / max(usual, 0.05)).clamp(_LEAST_GAIN, _MOST_GAIN) * fabric.folds
+    gain = gain * (1 / 3 + 2 / 3 * (torch.minimum(up, down) / _AMPLE).clamp(0, 1))
+    light = gain * (lab[:, :1] - usual)
     # Bends towards white and black instead of clipping, so that structure stays.
     bent = torch.where(light > 0, up * (1 - torch.exp(-light / up)), -down * (1 - torch.exp(light / down)))
     if fabric.shine:
@@ -66,8 +73,19 @@ def shaded(lab: Tensor, albedo: Tensor, usual: float, fabric: Fabric) -> Tensor:
     return torch.cat([own + bent, albedo[:, 1:] * chroma], 1)
 
 
-def fitted(lab: Tensor, weight: Tensor, target: Tensor, usual: float, fabric: Fabric) -> Tensor:
-    """The albedo that gives a surface the target as its mean colour, after all that bending and clipping does.
+def shown(lab: Tensor) -> Tensor:
+    """(N, 3, H, W) OKLab to sRGB in 0…1: what no screen can show loses chroma, for clipping would flatten folds."""
+    image = colour.oklab_to_srgb(lab)
+    grey = colour.linear_to_srgb(lab[:, :1].clamp(0, 1) ** 3)
+    most, least = image.amax(1, keepdim=True), image.amin(1, keepdim=True)
+    share = torch.minimum((1 - grey) / (most - grey).clamp_min(1e-6), grey / (grey - least).clamp_min(1e-6))
+    return torch.lerp(grey, image, share.clamp(0, 1)).clamp_(0, 1)
+
+
+def fitted(lab: Tensor, weight: Tensor, target: Tensor, usual: float, fabric: Fabric) -> tuple[Tensor, Fabric]:
+    """The albedo that gives a surface the target as its mean colour, after all that bending and the gamut do.
+
+    A colour at the gamut's edge, as of pure red, has no room for strong folds: they are made flatter until it fits.
 
     Args:
         lab: (1, 3, H, W) OKLab of the source; a small picture will do.
@@ -77,15 +95,22 @@ def fitted(lab: Tensor, weight: Tensor, target: Tensor, usual: float, fabric: Fa
         fabric: as in `shaded`.
 
     Returns:
-        (1, 3, 1, 1) OKLab.
+        (1, 3, 1, 1) OKLab, and the fabric with the folds that fit.
     """
-    albedo, total = target, weight.sum().clamp_min(1e-6)
-    for _ in range(6):
-        shown = colour.srgb_to_oklab(colour.oklab_to_srgb(shaded(lab, albedo, usual, fabric)).clamp_(0, 1))
-        mean = (shown * weight).sum((2, 3), keepdim=True) / total
-        albedo = albedo + (target - mean)
-        albedo = torch.cat([albedo[:, :1].clamp(0, 1), albedo[:, 1:].clamp(-0.4, 0.4)], 1)
-    return albedo
+    total = weight.sum().clamp_min(1e-6)
+    target = torch.cat([target[:, :1].clamp(*_SHOWS), target[:, 1:]], 1)
+    for flatter in (1.0, 0.7, 0.5, 0.35, 0.25):
+        cloth, albedo = dataclasses.replace(fabric, folds=flatter * fabric.folds), target
+        for _ in range(6):
+            reached = colour.srgb_to_oklab(shown(shaded(lab, albedo, usual, cloth)))
+            missed = target - (reached * weight).sum((2, 3), keepdim=True) / total
+            if float(missed.abs().max()) < _MISSED / 4:
+                break
+            albedo = albedo + missed
+            albedo = torch.cat([albedo[:, :1].clamp(0, 1), albedo[:, 1:].clamp(-0.4, 0.4)], 1)
+        if float(missed.abs().max()) < _MISSED:
+            break
+    return albedo, cloth
 
 
 def relief(lab: Tensor, size: float) -> Tensor:

@@ -56,7 +56,7 @@ def correlation(one, other):
     return np.corrcoef(one, other)[0, 1]
 
 
-@pytest.mark.parametrize("colour", ["#2f6fd0", "#1d1d24", "#efe6d2", "#2e7d4f"])
+@pytest.mark.parametrize("colour", ["#2f6fd0", "#000000", "#efe6d2", "#ff0000"])
 @pytest.mark.parametrize("who", PEOPLE)
 def test_a_garment_gets_its_colour_and_keeps_its_folds(runner, who, colour):
     person = PEOPLE[who]()
