@@ -35,7 +35,12 @@ def frames(height, width, count=1):
 
 def default(runner):
     declared = runner.effect.declaration
-    return declared.parameters(**({"missing": "ignore"} if "missing" in declared.parameters.model_fields else {}))
+    return registry.parameters(declared.name, without_people(declared))
+
+
+def without_people(declared):
+    """What lets an effect that needs a face or a person take pictures without any."""
+    return {"missing": "ignore"} if "missing" in declared.parameters.model_fields else {}
 
 
 def variants(runner):
@@ -47,9 +52,7 @@ def variants(runner):
         found += [{name: choice} for choice in choices]
         if rule.get("type") == "boolean":
             found += [{name: choice} for choice in (True, False)]
-    # These pictures hold no faces.
-    ignoring = {"missing": "ignore"} if "missing" in declared.parameters.model_fields else {}
-    return [registry.parameters(declared.name, given | ignoring) for given in found]
+    return [registry.parameters(declared.name, given | without_people(declared)) for given in found]
 
 
 def test_the_declaration_is_whole(runner):
