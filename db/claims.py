@@ -155,7 +155,7 @@ def finish(
         What is due. None when the claim is lost.
     """
     with engine.begin() as connection:
-        if not _release(connection, claim, State.DONE, outcome="done", finished_at=clock.now()):
+        if not _release(connection, claim, State.DONE, outcome="done", **jobs.ended()):
             return None
         kept = {result_id: size} | dict(previews or {})
         for asset_id, bytes_ in kept.items():
@@ -172,7 +172,7 @@ def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcom
 def fail(engine: sa.Engine, claim: Claim, *, error: str, error_text: str) -> bool:
     """Fail a job for good; all its assets are due. False when the claim is lost."""
     with engine.begin() as connection:
-        values = {"finished_at": clock.now(), "error": error, "error_text": jobs.fitting(error_text)}
+        values = jobs.ended() | {"error": error, "error_text": jobs.fitting(error_text)}
         if not _release(connection, claim, State.FAILED, outcome=error, **values):
             return False
         assets.make_due(connection, claim.job.id)

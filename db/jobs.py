@@ -161,7 +161,6 @@ def end(
         False when the job was in a final state already, or not in one of `only_from`.
     """
     sources = before(to) if only_from is None else before(to) & frozenset(only_from)
-    now = clock.now()
     with engine.begin() as connection:
         changed = connection.execute(
             sa.update(JOBS)
@@ -169,7 +168,7 @@ def end(
             .values(
                 state=to.value,
                 attempt=JOBS.c.attempt + 1,
-                finished_at=now,
+                **ended(),
                 lease_until=None,
                 holder=None,
                 retry_at=None,
@@ -182,6 +181,11 @@ def end(
             end_segments(connection, job_id, to=to)
             assets.make_due(connection, job_id)
         return bool(changed.rowcount)
+
+
+def ended() -> dict[str, Any]:
+    """What every job's end sets. A parameter may be a picture, so none is kept."""
+    return {"finished_at": clock.now(), "parameters": None}
 
 
 def fitting(text: str | None) -> str | None:

@@ -229,7 +229,7 @@ def fail(engine: sa.Engine, claim: SegmentClaim, *, error: str, error_text: str)
             .values(
                 state=State.FAILED.value,
                 attempt=JOBS.c.attempt + 1,
-                finished_at=clock.now(),
+                **jobs.ended(),
                 error=error,
                 error_text=jobs.fitting(error_text),
             )

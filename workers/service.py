@@ -100,7 +100,7 @@ def warm(opened: runtime.Runtime, served: list[str], *, threads: int) -> None:
         declared = effect.declaration
         if any(queues.effect_queue(declared.tag, media) in served for media in Media):
             runner = opened.runners.get(name)
-            # There is no face to be found.
+            # Nobody is in an empty picture.
             params = declared.parameters(
                 **({"missing": "ignore"} if "missing" in declared.parameters.model_fields else {})
             )

@@ -160,7 +160,7 @@ def test_finishing_keeps_the_result_and_makes_everything_else_due(engine, queued
     assert claims.finish(engine, claim, result_id=result.id, size=3)
     job = jobs.get(engine, job_id)
     assert (job.state, job.units_done, job.holder, job.lease_until) == (State.DONE, 1, None, None)
-    assert job.finished_at is not None
+    assert job.finished_at is not None and job.parameters is None
     states = {asset.id: (asset.state, asset.size) for asset in assets.of_job(engine, job_id)}
     assert states[result.id] == (AssetState.STORED, 3)
     due = assets.due(engine, limit=9)
@@ -174,6 +174,7 @@ def test_waiting_keeps_the_assets_and_the_count_of_tries(engine, queued):
     assert claims.wait(engine, take(engine, job_id), retry_at=clock.after(-1), outcome="storage_error")
     job = jobs.get(engine, job_id)
     assert (job.state, job.tries, job.holder) == (State.WAITING, 1, None)
+    assert job.parameters is not None
     assert take(engine, job_id) is None
     assert assets.due(engine, limit=9) == []
     assert jobs.requeue_lapsed(engine) == [job_id]
@@ -186,5 +187,6 @@ def test_failing_says_why_and_makes_all_assets_due(engine, queued):
     assert claims.fail(engine, take(engine, job_id), error="damaged_media", error_text="send another")
     job = jobs.get(engine, job_id)
     assert (job.state, job.error, job.error_text) == (State.FAILED, "damaged_media", "send another")
+    assert job.parameters is None
     assert [asset.retention for asset in assets.due(engine, limit=9)] == [Retention.INPUT]
     assert attempts(engine, job_id) == [(1, "ingest", "damaged_media")]

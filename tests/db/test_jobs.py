@@ -105,7 +105,7 @@ def test_ending_moves_the_fence_and_makes_the_assets_due(engine, queued):
     assert jobs.end(engine, job_id, to=State.FAILED, error="expired", error_text="too late")
     job = jobs.get(engine, job_id)
     assert (job.state, job.error, job.error_text, job.attempt) == (State.FAILED, "expired", "too late", 2)
-    assert (job.holder, job.lease_until) == (None, None)
+    assert (job.holder, job.lease_until, job.parameters) == (None, None, None)
     assert len(assets.due(engine, limit=9)) == 1
     with engine.connect() as connection:
         assert connection.execute(sa.select(ATTEMPTS.c.outcome)).scalars().all() == ["expired"]

@@ -176,6 +176,7 @@ def test_a_failed_segment_fails_the_job_and_frees_everything(engine, cut):
     assert segments.fail(engine, failing, error="damaged_media", error_text="the file is damaged")
     job = jobs.get(engine, job_id)
     assert (job.state, job.error, job.error_text) == (State.FAILED, "damaged_media", "the file is damaged")
+    assert job.parameters is None
     assert states(engine, job_id) == [State.DONE, State.CANCELLED, State.FAILED]
     assert len(assets.due(engine, limit=99)) == len(assets.of_job(engine, job_id)) == 5
     assert not segments.extend(engine, running)
