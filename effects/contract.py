@@ -110,6 +110,13 @@ class Effect(abc.ABC, Generic[P]):
         """Output pixels per input pixel along each side, for these parameters."""
         return 1
 
+    def working_bytes(self, params: P) -> int:
+        """Bytes of memory that `apply` takes at most for each pixel of a frame, the frame and its result included.
+
+        The runner chooses by it how many frames, and how large tiles, one call gets.
+        """
+        return 256
+
     @abc.abstractmethod
     def apply(self, frames: torch.Tensor, params: P) -> torch.Tensor:
         """Transform a batch, each frame on its own.

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from effects import memory as effect_memory
 from effects import tiling
 from effects.contract import AnyEffect, Parameters
 from effects.lazy import functional, torch
 from effects.weights.shelf import shelf
 
 if TYPE_CHECKING:
+    import torch as torch_types
     from torch import Tensor
 
     Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+
+_ROWS = 512
 
 
 class Runner:
@@ -61,8 +65,15 @@ class Runner:
         return Video(self, params)
 
     def _run(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
+        """As many frames at once as memory allows, one part after the other."""
+        height, width = frames.shape[-2:]
         with torch.inference_mode():
-            return self._halved(frames.to(self.device, non_blocking=True), params, step, memory)
+            at_once = effect_memory.frames(self.effect.working_bytes(params), height, width, self.device)
+            results = []
+            for part in frames.to(self.device, non_blocking=True).split(at_once):
+                result, memory = self._halved(part, params, step, memory)
+                results.append(result)
+            return results[0] if len(results) == 1 else torch.cat(results), memory
 
     def _halved(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
         """All frames at once; when that needs more memory than there is, models are unloaded and frames halved."""
@@ -94,7 +105,7 @@ class Runner:
         scale = self.scale(params)
         result = result[..., : height * scale, : width * scale]
         if declared.dtype == "float32":
-            result = result.mul(peak).round_().clamp_(0, peak).to(given)
+            result = _levels(result, peak, given)
         return result, memory
 
     def _apply(self, frames: Tensor, params: Parameters) -> Tensor:
@@ -123,3 +134,11 @@ class Video:
 
     def _step(self, frames: Tensor, memory: Any) -> tuple[Tensor, Any]:
         return self._runner._apply_next(frames, self._params, memory)
+
+
+def _levels(frames: Tensor, peak: int, dtype: torch_types.dtype) -> Tensor:
+    """Whole levels of 0…1, some rows at a time: a second float32 copy of a large result would be the peak of all."""
+    levels = torch.empty(frames.shape, dtype=dtype, device=frames.device)
+    for given, taken in zip(frames.split(_ROWS, -2), levels.split(_ROWS, -2), strict=True):
+        taken.copy_(given.mul(peak).round_().clamp_(0, peak))
+    return levels

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from effects import memory
 from effects.contract import AnyEffect, Parameters, Tiling
 from effects.lazy import torch
 
@@ -31,25 +32,35 @@ def apply(effect: AnyEffect, frames: Tensor, params: Parameters, tiling: Tiling)
         tiling,
         multiple=effect.declaration.multiple,
         scale=effect.scale(params),
+        working_bytes=effect.working_bytes(params),
     )
 
 
 def cut(
-    frames: Tensor, function: Callable[[Tensor], Tensor], tiling: Tiling, *, multiple: int = 1, scale: int = 1
+    frames: Tensor,
+    function: Callable[[Tensor], Tensor],
+    tiling: Tiling,
+    *,
+    multiple: int = 1,
+    scale: int = 1,
+    working_bytes: int,
 ) -> Tensor:
     """Apply a function tile by tile, for an effect that does something else with the whole picture.
 
     Args:
         frames: (N, C, H, W).
         function: from (N, C, h, w) to (N, C, h·scale, w·scale), of the same dtype.
-        tiling: the size of the kept part and the overlap, in input pixels, both multiples of `multiple`.
+        tiling: the size of the kept part and the overlap, in input pixels, both multiples of `multiple`; tiles become
+            smaller where memory is short.
         multiple: of which tiles' sides are, where those of the frames are.
         scale: output pixels per input pixel along each side.
+        working_bytes: that `function` takes for each pixel of a tile.
 
     Returns:
         (N, C, H·scale, W·scale).
     """
     count, channels, height, width = frames.shape
+    tiling = memory.tiling(tiling, working_bytes, count, multiple, frames.device)
     rows, columns = spans(height, tiling, multiple), spans(width, tiling, multiple)
     if len(rows) == len(columns) == 1:
         return function(frames)

@@ -78,6 +78,9 @@ class Anime(Effect[AnimeParameters]):
 
         self._finder = Finder()
 
+    def working_bytes(self, params: AnimeParameters) -> int:
+        return 220
+
     def apply(self, frames: Tensor, params: AnimeParameters) -> Tensor:
         if not params.draws:
             return frames.clone()

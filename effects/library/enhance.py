@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import pydantic
 from pydantic import Field
 
-from effects import registry, weights
+from effects import precision, registry, weights
 from effects.contract import Declaration, Effect, Parameters, Tag, Tiling
 from effects.errors import InvalidParameters
 from effects.lazy import torch
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 # A result of more pixels fits in no picture format's reader, and in few memories.
 _MOST_PIXELS = 256_000_000
-# Kept part of a tile in input pixels, by scale, so that memory stays about the same.
-_TILES = {1: 704, 2: 704, 4: 384}
+# Kept part of a tile in input pixels, by scale: what a processor's caches hold is quicker than the whole.
+_TILES = {1: 512, 2: 384, 4: 256}
+# By scale; measured by the allocator, tests/effects/test_memory.py measures again.
+_WORKING_BYTES = {1: 160, 2: 500, 4: 860}
 # The deviation of the blur that deblur=1 takes back, in pixels.
 _BLUR = 2.0
 # Pixels to each side that bicubic interpolation looks at.
 _BICUBIC = 2
 # Of an installed model no receptive radius is known; what lies further away matters little.
 _MODEL_TILE, _MODEL_HALO = 256, 32
+# Two tensors of 64 channels at the size of the result, as ESRGAN ends; by the square of the scale.
+_MODEL_BYTES = 600
 
 
 def _number(value: object) -> object:
@@ -79,7 +83,7 @@ class Enhance(Effect[EnhanceParameters]):
     def setup(self, device: torch.device) -> None:
         from effects.vision.finder import Finder
 
-        self._dtype = _fast_dtype(device)
+        self._dtype = precision.for_corrections(device)
         self._restore = self._network("enhance-x1", device)
         self._enlarge = self._network("enhance-x2", device)
         self._finder = Finder()
@@ -100,10 +104,15 @@ class Enhance(Effect[EnhanceParameters]):
 
         return installed.scale(params.model)
 
+    def working_bytes(self, params: EnhanceParameters) -> int:
+        if params.model is None:
+            return _WORKING_BYTES[params.scale]
+        return _MODEL_BYTES * self.scale(params) ** 2
+
     def apply(self, frames: Tensor, params: EnhanceParameters) -> Tensor:
         if frames.shape[-2] * frames.shape[-1] * self.scale(params) ** 2 > _MOST_PIXELS:
             raise InvalidParameters("scale: this picture would become too large; choose a smaller scale")
-        if frames.device.type != "cpu":
+        if frames.device.type != "cpu" or len(frames) == 1:
             return self._apply(frames, params)
         # One frame at a time stays in the CPU's caches and needs the least memory.
         return torch.cat([self._apply(frame, params) for frame in frames.split(1)])
@@ -128,7 +137,12 @@ class Enhance(Effect[EnhanceParameters]):
         else:
             tiles = Tiling(size=_TILES[params.scale], halo=self.halo(params))
             result = tiling.cut(
-                frames, lambda tile: self._enhanced(tile, params), tiles, multiple=2, scale=params.scale
+                frames,
+                lambda tile: self._enhanced(tile, params),
+                tiles,
+                multiple=2,
+                scale=params.scale,
+                working_bytes=_WORKING_BYTES[params.scale],
             )
         if params.face_model is not None and params.strength:
             result = torch.cat([self._with_faces(frame, params) for frame in result.split(1)])
@@ -162,7 +176,7 @@ class Enhance(Effect[EnhanceParameters]):
         if not strength:
             return plain.clone()
         given = frames.to(self._dtype, memory_format=torch.channels_last)
-        return torch.add(plain, network(given).to(plain.dtype), alpha=strength).clamp_(0, 1)
+        return torch.add(plain, network(given), alpha=strength).clamp_(0, 1)
 
     def _lit(self, frames: Tensor, amount: float) -> Tensor:
         """More light, and less of the grain that it would show."""
@@ -172,7 +186,13 @@ class Enhance(Effect[EnhanceParameters]):
         lit, gain = illumination.raised(frames, amount)
         radius = self._restore.radius
         tiles = Tiling(size=_TILES[1], halo=radius + radius % 2)
-        clean = tiling.cut(lit, lambda tile: self._corrected(self._restore, tile, tile, 1.0), tiles, multiple=2)
+        clean = tiling.cut(
+            lit,
+            lambda tile: self._corrected(self._restore, tile, tile, 1.0),
+            tiles,
+            multiple=2,
+            working_bytes=_WORKING_BYTES[1],
+        )
         return torch.lerp(lit, clean, blur.smoothstep(1.2, 3, gain))
 
     def _by_model(self, frames: Tensor, name: str, strength: float) -> Tensor:
@@ -184,7 +204,7 @@ class Enhance(Effect[EnhanceParameters]):
         if not strength:
             return plain.clone()
         tiles = Tiling(size=_MODEL_TILE if model.tiled else max(frames.shape[-2:]), halo=_MODEL_HALO)
-        result = tiling.cut(frames, model, tiles, scale=model.scale)
+        result = tiling.cut(frames, model, tiles, scale=model.scale, working_bytes=_MODEL_BYTES * model.scale**2)
         return result if strength == 1 else torch.lerp(plain, result, strength)
 
     def _with_faces(self, frame: Tensor, params: EnhanceParameters) -> Tensor:
@@ -194,16 +214,3 @@ class Enhance(Effect[EnhanceParameters]):
         assert params.face_model is not None
         model = installed.get(params.face_model, frame.device, installed.FACE)
         return portraits.restored(frame, self._finder.faces(frame[0]), model, params.strength)
-
-
-def _fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the processor multiplies it natively (three times faster), else float32.
-
-    The networks predict small corrections that are added in float32, so the result moves by less than one level.
-    """
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        features = torch.cpu.get_capabilities()
-        native = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-    return torch.bfloat16 if native else torch.float32

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects import weights
+from effects import precision, weights
 from effects.errors import UnknownModel, WeightsError
 from effects.networks import animegan
 from effects.weights.shelf import shelf
@@ -36,7 +36,8 @@ class Model:
 
     def __init__(self, state: Mapping[str, Tensor], device: torch.device) -> None:
         """Find the architecture that fits the weights. Raises WeightsError."""
-        self.scale, self.tiled = 1, False
+        self.scale, self.tiled, self._half = 1, False, True
+        self._device = device
         self._run: Callable[[Tensor], Tensor]
         if animegan.recognises(state):
             self.network, self.purpose = "animegan", DRAW
@@ -56,14 +57,14 @@ class Model:
         found.model.requires_grad_(False)
         self.network, self.purpose = found.architecture.id, _PURPOSES[found.purpose]
         self.scale, self.tiled = found.scale, found.tiling is ModelTiling.SUPPORTED
-        self.size = _bytes(found.model)
+        self.size, self._half = _bytes(found.model), found.supports_half
         run = _gfpgan if self.network == "GFPGAN" else _described
         self._run = lambda frames: torch.cat([run(found, frame) for frame in frames.split(1)])
 
     def __call__(self, frames: Tensor) -> Tensor:
         """(N, 3, H, W) float32 in 0…1 of any size to (N, 3, H·scale, W·scale) in 0…1."""
-        with torch.inference_mode():
-            return self._run(frames.contiguous())
+        with torch.inference_mode(), precision.for_pictures(self._device, supported=self._half):
+            return self._run(frames.contiguous()).to(frames.dtype)
 
 
 def get(name: str, device: torch.device, *purposes: str) -> Model:
