@@ -46,11 +46,19 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Segment:
-    """One piece to cut: from the keyframe that is shown at `start` to what is shown before `stop`, and its window."""
+    """One piece to cut: from the keyframe that is shown at `start` to what is shown before `stop`.
+
+    Attributes:
+        start: None for the beginning.
+        stop: None for the end.
+        window: which of the piece's frames count.
+        frames: that are shown of it.
+    """
 
     start: int | None
     stop: int | None
     window: Window
+    frames: int
 
 
 def index(source: Path, info: VideoInfo, limits: Limits) -> list[Packet] | None:
@@ -103,6 +111,7 @@ def plan(packets: Sequence[Packet], *, frames: int, before: int = 0, hidden: int
                     shown_from=times[place],
                     shown_to=times[end] if end < len(times) else None,
                 ),
+                frames=end - place,
             )
         )
     return segments

@@ -9,28 +9,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+    from media.segments import Segment
+
 PROBE_SECONDS = 0.3  # how long the first frames are watched, after the first batch, which is slower than the rest
 
 
 class Long(Exception):
-    """The whole video would take longer than wanted; `pace` is in seconds a frame."""
+    """The whole video would take longer than wanted; `segments` are where it is to be cut."""
 
-    def __init__(self, pace: float) -> None:
+    def __init__(self, segments: list[Segment]) -> None:
         super().__init__()
-        self.pace = pace
+        self.segments = segments
 
 
 class Paced:
-    """An effect on a video that raises Long, once, when the whole would take more than `most` seconds.
+    """An effect on a video that raises Long, once, when the whole would take more than `most` seconds and can be cut.
 
-    What is measured is the pipe's pace and not the effect's alone: decoding and encoding are work as well. Until
-    `decided`, progress is no progress, for the video may begin anew.
+    `plan` says where, by the pace in seconds a frame; with fewer than two segments the video goes on as it is. What is
+    measured is the pipe's pace and not the effect's alone: decoding and encoding are work as well. Until `decided`,
+    progress is no progress, for the video may begin anew.
     """
 
-    def __init__(self, apply: Callable[[torch.Tensor], torch.Tensor], *, frames: int, most: float) -> None:
+    def __init__(
+        self,
+        apply: Callable[[torch.Tensor], torch.Tensor],
+        *,
+        frames: int,
+        most: float,
+        plan: Callable[[float], list[Segment]],
+    ) -> None:
         self._apply = apply
         self._frames = frames
         self._most = most
+        self._plan = plan
         self._since: float | None = None
         self._calls = self._seen = 0
         self.decided = False
@@ -53,5 +64,5 @@ class Paced:
             return
         self.decided = True
         pace = (now - self._since) / self._seen
-        if pace * self._frames > self._most:
-            raise Long(pace)
+        if pace * self._frames > self._most and len(planned := self._plan(pace)) > 1:
+            raise Long(planned)

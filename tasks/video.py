@@ -46,7 +46,12 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     info = VideoInfo.from_json(facts["source"])
     most = LONG * rt.settings.segment_seconds
     try:
-        paced = Paced(runner.video(params), frames=info.frame_count, most=most)
+        paced = Paced(
+            runner.video(params),
+            frames=info.frame_count,
+            most=most,
+            plan=lambda pace: _plan(attempt, runner, path, info, pace),
+        )
         made = _transform(
             attempt,
             runner,
@@ -57,9 +62,8 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
             on_progress=lambda done: attempt.progress(done if paced.decided else 0),
         )
     except Long as long:
-        if _split(attempt, runner, path, info, long.pace):
-            return
-        made = _transform(attempt, runner, runner.video(params), path, target, info)
+        _split(attempt, runner, path, info, long.segments)
+        return
     result.store(attempt, Made(target, made.suffix), previews.of_video(attempt, path, target, info))
 
 
@@ -122,8 +126,8 @@ def _chosen_output(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> Output:
     return Output(**{"quality": settings.video_crf, "preset": settings.video_preset} | chosen.get("video", {}))
 
 
-def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo, pace: float) -> bool:
-    """Cut the video and queue its segments. False when there is no place to cut it."""
+def _plan(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo, pace: float) -> list[pieces.Segment]:
+    """Where to cut a video of which a frame takes `pace` seconds; fewer than two segments where it cannot be cut."""
     rt = attempt.runtime
     packets = pieces.index(path, info, rt.limits) or []
     seconds = rt.settings.segment_seconds
@@ -131,14 +135,17 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
         # One worker needs no more borders than a crash makes worth while.
         seconds = min(seconds, max(LEAST_SECONDS, len(packets) * pace / SHARES))
     context = runner.effect.declaration.temporal_context
-    planned = pieces.plan(
+    return pieces.plan(
         packets,
         frames=max(1, round(seconds / pace), CONTEXTS * context),
         before=context,
         hidden=DEINTERLACING_FRAMES if info.interlaced else 0,
     )
-    if len(planned) < 2:
-        return False
+
+
+def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo, planned: list[pieces.Segment]) -> None:
+    """Cut the video and queue its segments."""
+    rt = attempt.runtime
 
     def cut(numbered: tuple[int, pieces.Segment]) -> segments.Plan:
         number, one = numbered
@@ -157,11 +164,10 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
             rows.append(row)
             attempt.progress(0)
     facts = dict(attempt.job.video or {}) | {"container": containers.container_for(info).name, "depth": runner.depth}
-    if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=len(packets)):
+    if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=sum(one.frames for one in planned)):
         raise ClaimLost("the job ended while it was cut")
     attempt.keep()
     rt.sender.send_segments(segments.unsent(rt.engine, limit=len(rows), one_a_job=rt.settings.embedded))
-    return True
 
 
 def _transform(

@@ -83,8 +83,8 @@ class Embedded:
             raise NoWorker("this installation can submit but not work; install mayfly[worker]")
         from tasks.app import create
 
-        # Read when torch is first loaded: its threads sleep while they wait instead of taking ffmpeg's cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        # Read when torch is first loaded; the supervisor says why.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._lock.acquire(blocking=False)

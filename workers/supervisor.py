@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 ENVIRONMENT = {
     # Celery stops gently on SIGQUIT alone; SIGTERM is what everybody sends.
     "REMAP_SIGTERM": "SIGQUIT",
-    # Torch's threads sleep while they wait: spinning, they take the cores from ffmpeg and from each other.
-    "OMP_WAIT_POLICY": "passive",
+    # Torch's threads spin but shortly while they wait: sleeping at once they wake late, and spinning for long they take
+    # the cores from ffmpeg and from each other.
+    "GOMP_SPINCOUNT": "1000",
 }
 RESTART_SECONDS = 2.0  # a service that dies at once is not started more often than this
 STOP_SECONDS = 60.0  # over Celery's soft shutdown; then the whole group is killed

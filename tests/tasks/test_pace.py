@@ -30,30 +30,30 @@ def run(clock, paced, batches):
         try:
             paced(FRAMES)
         except Long as long:
-            return number, long.pace
+            return number, long.segments
         assert clock
     return batches, None
 
 
-def paced(clock, *, frames, most, seconds, first=None):
+def paced(clock, *, frames, most, seconds, first=None, places=2):
     costs = iter([seconds if first is None else first])
 
     def apply(given):
         clock.now += next(costs, seconds)
         return given
 
-    return Paced(apply, frames=frames, most=most)
+    return Paced(apply, frames=frames, most=most, plan=lambda pace: [pace] * places)
 
 
 def test_the_pace_of_the_first_frames_decides(clock):
     taken, found = run(clock, paced(clock, frames=1000, most=20, seconds=0.2), 100)
     assert taken == 3  # one to warm up, two are over 0.3 seconds
-    assert found == pytest.approx(0.05)
+    assert found == pytest.approx([0.05] * 2)
 
 
 def test_the_first_batch_is_not_counted(clock):
     _, found = run(clock, paced(clock, frames=1000, most=20, seconds=0.2, first=9.0), 100)
-    assert found == pytest.approx(0.05)
+    assert found == pytest.approx([0.05] * 2)
 
 
 def test_a_video_that_is_short_enough_is_left_alone(clock):
@@ -66,3 +66,9 @@ def test_it_decides_once(clock):
     one = paced(clock, frames=1000, most=20, seconds=0.2)
     run(clock, one, 100)
     assert run(clock, one, 100) == (100, None)
+
+
+def test_a_video_that_cannot_be_cut_goes_on_as_it_is(clock):
+    one = paced(clock, frames=1000, most=20, seconds=0.2, places=1)
+    assert run(clock, one, 100) == (100, None)
+    assert one.decided
