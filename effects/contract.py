@@ -6,7 +6,6 @@ parameter with the very words that the worker would use.
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 import enum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
@@ -68,6 +67,8 @@ class Declaration:
         media: the kinds of media it takes; the result is of the same kind.
         locality: where it runs.
         tag: the least that a worker must be able to do.
+        report: whether the result is a report, JSON, instead of a picture: the effect has `report` instead of `apply`,
+            takes pictures only and runs on the device.
         face: whether the input is a face, which gives it the strictest retention class.
         dtype: what `apply` takes and returns: "float32" in 0…1 or "uint8" in 0…255.
         multiple: `apply` gets frames whose height and width are multiples of this; the runner pads and crops.
@@ -83,6 +84,7 @@ class Declaration:
     media: frozenset[Media] = frozenset(Media)
     locality: Locality = Locality.SERVER
     tag: Tag = Tag.CPU
+    report: bool = False
     face: bool = False
     dtype: Literal["float32", "uint8"] = "float32"
     multiple: int = 1
@@ -90,11 +92,15 @@ class Declaration:
     batch: int = 4
     temporal_context: int = 0
 
+    def __post_init__(self) -> None:
+        if self.report and (self.media != {Media.IMAGE} or self.locality is not Locality.DEVICE):
+            raise ValueError("an effect that reports takes pictures only, on the device")
+
 
 P = TypeVar("P", bound=Parameters)
 
 
-class Effect(abc.ABC, Generic[P]):
+class Effect(Generic[P]):
     """One effect. A worker process makes one instance, calls `setup` once and `apply` for every batch.
 
     An instance keeps weights and constants only: nothing about a job, nothing between two calls. What an effect
@@ -117,7 +123,6 @@ class Effect(abc.ABC, Generic[P]):
         """
         return 256
 
-    @abc.abstractmethod
     def apply(self, frames: torch.Tensor, params: P) -> torch.Tensor:
         """Transform a batch, each frame on its own.
 
@@ -129,6 +134,19 @@ class Effect(abc.ABC, Generic[P]):
         Returns:
             (N, 3, H·scale, W·scale), of the same dtype and range; values outside the range are clipped.
         """
+        raise NotImplementedError
+
+    def report(self, frame: torch.Tensor, params: P) -> pydantic.BaseModel:
+        """Say what is in a picture, of an effect whose declaration says that it reports.
+
+        Args:
+            frame: (3, H, W), else as `apply`'s frames.
+            params: the validated parameters.
+
+        Returns:
+            What becomes JSON.
+        """
+        raise NotImplementedError
 
     def begin(self, params: P) -> Any:
         """What is remembered before the first frame of a video; None where nothing ever is."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pydantic
+
 from effects import memory as effect_memory
 from effects import tiling
 from effects.contract import AnyEffect, Parameters
@@ -59,6 +61,14 @@ class Runner:
         """Give back the device memory that is kept for the next frames."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def report(self, picture: Tensor, params: Parameters) -> pydantic.BaseModel:
+        """What an effect that reports says of a (3, H, W) RGB picture, uint8, on any device."""
+        frame = picture.to(self.device)
+        if self.effect.declaration.dtype == "float32":
+            frame = frame.to(torch.float32).div_(255)
+        with torch.inference_mode():
+            return self.effect.report(frame, params)
 
     def video(self, params: Parameters) -> Video:
         """The effect on one video, whose frames come in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +46,7 @@ def apply(
     output: Output | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
-    """Apply an effect to one file; needs what a worker's install holds.
+    """Apply an effect to one file; needs what a worker's install holds. The result of one that reports is JSON.
 
     Args:
         source: the picture or video.
@@ -71,6 +72,14 @@ def apply(
         found = sniff.sniff(stream.read(sniff.HEAD_BYTES))
     if found.kind not in declared.media:
         raise WrongKind(f"this effect takes no {found.kind}: give it {' or '.join(sorted(declared.media))}")
+    if declared.report:
+        if Path(target).suffix.lower() != ".json":
+            raise InvalidTarget("the result is a report: name a target that ends in .json")
+        with _whole(Path(target)) as part:
+            found_out = report(path, effect, params, settings=settings, device=device)
+            part.write_text(json.dumps(found_out, indent=2, ensure_ascii=False) + "\n")
+            on_progress(1, 1)
+        return
     if wanted is None or wanted.kind != found.kind:
         fitting = ", ".join(suffix for suffix, format_ in _SUFFIXES.items() if format_.kind == found.kind)
         raise InvalidTarget(f"the result is {found.kind} like the source: name a target that ends in one of {fitting}")
@@ -84,6 +93,29 @@ def apply(
             on_progress(1, 1)
         else:
             _video(path, part, wanted, runner, validated, bounds, output or _default(settings), on_progress)
+
+
+def report(
+    source: str | os.PathLike[str],
+    effect: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    settings: Settings | None = None,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """What an effect that reports says of a picture, as plain data; arguments and errors as `apply`."""
+    settings = settings or Settings()
+    registry.load(settings.effect_modules)
+    if not registry.declaration(effect).report:
+        raise InvalidTarget("this effect makes a picture or video: use apply, with a file for its result")
+    from media import image
+    from tasks.runtime import Runners
+
+    validated = registry.parameters(effect, params or {})
+    with opened(Path(source)):
+        pass
+    picture = image.decode(Path(source), limits.of(settings))
+    return Runners(device).get(effect).report(picture.rgb, validated).model_dump(mode="json")
 
 
 def _default(settings: Settings) -> Output:

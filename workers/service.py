@@ -15,7 +15,7 @@ from pathlib import Path
 from celery import signals
 
 from effects import registry
-from effects.contract import Media
+from effects.contract import Locality, Media
 from settings import Settings
 from tasks import queues, runtime
 from workers import logs, scratch
@@ -98,7 +98,9 @@ def warm(opened: runtime.Runtime, served: list[str], *, threads: int) -> None:
     torch.set_num_threads(threads)
     for name, effect in registry.load().items():
         declared = effect.declaration
-        if any(queues.effect_queue(declared.tag, media) in served for media in Media):
+        if declared.locality is Locality.SERVER and any(
+            queues.effect_queue(declared.tag, media) in served for media in Media
+        ):
             runner = opened.runners.get(name)
             # Nobody is in an empty picture.
             params = declared.parameters(

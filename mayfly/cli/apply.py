@@ -17,7 +17,9 @@ from mayfly.cli.output import HardwareEncoder, KeptChapters, VideoCodec, VideoQu
 def apply(
     effect: str,
     source: Annotated[Path, typer.Argument(metavar="IN")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="its suffix chooses the format of the result")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="its suffix chooses the format of the result; - prints a report")
+    ],
     param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="NAME=VALUE")] = None,
     codec: VideoCodec = None,
     quality: VideoQuality = None,
@@ -27,6 +29,10 @@ def apply(
 ) -> None:
     """Apply an effect to one file in this process; nothing is uploaded."""
     given, settings = console.parameters(param or []), console.settings()
+    if target == Path("-"):
+        with console.errors_shown():
+            console.emit(local.report(source, effect, given, settings=settings, device=device))
+        return
     columns = (
         rich.progress.TextColumn("{task.description}"),
         rich.progress.BarColumn(),

@@ -32,6 +32,7 @@ def effects(json: Json = False) -> None:
             "effect": declared.name,
             "summary": declared.summary,
             "media": sorted(declared.media),
+            "result": "report" if declared.report else "media",
             "locality": declared.locality,
             "tag": declared.tag,
             "parameters": schema.get("properties", {}),
@@ -40,7 +41,8 @@ def effects(json: Json = False) -> None:
             console.emit(facts)
             continue
         people.print(f"[bold]{declared.name}[/]  {declared.summary}")
-        people.print(f"  {', '.join(sorted(declared.media))} · {declared.locality} · {declared.tag}", style="dim")
+        shown = [", ".join(sorted(declared.media)), declared.locality, declared.tag]
+        people.print(f"  {' · '.join([*shown, 'gives JSON'] if declared.report else shown)}", style="dim")
         table = rich.table.Table(box=None, padding=(0, 2), show_header=False)
         for name, rule in schema.get("properties", {}).items():
             table.add_row(f"  {name}", _bounds(rule), f"default {rule.get('default')}", rule.get("description", ""))

@@ -1,22 +1,24 @@
 """Every effect of the library does what it declares."""
 
+import json
 import re
 
 import pytest
 import torch
 
 from effects import registry
-from effects.contract import Parameters
+from effects.contract import Locality, Media, Parameters
 from effects.runner import Runner
 
 LIBRARY = [
     name for name, effect in registry.load().items() if effect.__module__.startswith(f"{registry.library.__name__}.")
 ]
+REPORTS = [name for name in LIBRARY if registry.declaration(name).report]
 SIZES = [(1, 1), (1, 33), (2, 3), (31, 17), (64, 48)]
 BATCH_LEVELS = 1  # a batch may be summed in another order than a single frame
 
 
-@pytest.fixture(scope="module", params=LIBRARY)
+@pytest.fixture(scope="module", params=[name for name in LIBRARY if name not in REPORTS])
 def runner(request):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -127,3 +129,19 @@ def test_the_same_input_gives_the_same_output(runner):
 def test_black_and_white_are_no_accident(runner, level):
     result = runner(torch.full((1, 3, 20, 20), level, dtype=torch.uint8), default(runner))
     assert (result.to(torch.int16) - level).abs().to(torch.float32).mean() < 64
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_a_report_is_plain_data_and_always_the_same(name, height, width):
+    runner = Runner(registry.find(name)())
+    declared = runner.effect.declaration
+    assert declared.locality is Locality.DEVICE
+    assert declared.media == {Media.IMAGE}
+    level = torch.full((3, height, width), 255, dtype=torch.uint8)
+    for picture in (frames(height, width)[0], frames(height, width)[0, :1].expand(3, -1, -1), level, level * 0):
+        copy = picture.clone()
+        report = runner.report(picture, default(runner))
+        assert torch.equal(picture, copy), "report wrote to its input"
+        assert json.loads(report.model_dump_json()) == report.model_dump(mode="json")
+        assert Runner(registry.find(name)()).report(picture, default(runner)) == report

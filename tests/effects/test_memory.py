@@ -9,7 +9,9 @@ from effects.contract import Tiling
 from effects.runner import Runner
 
 LIBRARY = [
-    name for name, effect in registry.load().items() if effect.__module__.startswith(f"{registry.library.__name__}.")
+    name
+    for name, effect in registry.load().items()
+    if effect.__module__.startswith(f"{registry.library.__name__}.") and not effect.declaration.report
 ]
 CPU = torch.device("cpu")
 GIB = 1024**3
