@@ -1,0 +1,128 @@
+"""Puts a changed body back into its picture: the person moves by a field, the background stays exactly where it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from effects.ops import backdrop, blur, body_field, body_shape, matte
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from effects.ops.body_field import Change
+    from effects.ops.body_shape import Values
+    from effects.vision.types import Pose
+
+# Edges and fills are found at so many pixels along the longer side of what moves.
+_WORK_SIDE = 256
+# Widths of bodies are measured on masks of so many pixels along the longer side.
+_RULER_SIDE = 256
+# Shifts in pixels: below the first nothing moves, above the second all does.
+_STILL, _MOVES = 0.1, 0.7
+# What is more of a person than this is no background, nor is what is next to it, in widths of the shoulders.
+_TRACE, _RIM = 0.03, 0.02
+
+
+def reshaped(frame: Tensor, mask: Tensor, pose: Pose, change: Change) -> Tensor:
+    """A frame with a body changed.
+
+    Args:
+        frame: (1, 3, H, W) float32 in 0…1.
+        mask: (1, 1, H, W) float32: where people are.
+        pose: the body's, in the frame's pixels.
+        change: what to change.
+
+    Returns:
+        (1, 3, H, W); the frame itself where no part that is to change is in view.
+    """
+    size = (frame.shape[-2], frame.shape[-1])
+    factor = min(1.0, _RULER_SIDE / max(size))
+    small = blur.reduce(mask, (max(1, round(size[0] * factor)), max(1, round(size[1] * factor))))
+    ruler = np.ascontiguousarray(small[0, 0].cpu().numpy())
+    body = body_shape.measure(pose, ruler, size)
+    person = None if body is None else _box(ruler > 0.1, (0, 0, size[1], size[0]), 0.25 * body.unit, size)
+    if body is None or person is None:
+        return frame
+    field = body_field.moves(body, change, person, size, _edges(ruler))
+    far = np.linalg.norm(field, axis=-1)
+    # No further than the change reaches.
+    box = _box(far > _STILL, person, 0.12 * body.unit + 8, size)
+    if box is None:
+        return frame
+    flow = _within(field, person, box)
+    left, top, right, bottom = box
+    part = frame[..., top:bottom, left:right]
+    result = frame.clone()
+    result[..., top:bottom, left:right] = _composed(part, mask[..., top:bottom, left:right], flow, body.unit)
+    return result
+
+
+def _edges(mask: Values) -> Values:
+    """How much people touch the left, top, right and bottom border."""
+    lines = (mask[:, :2], mask[:2], mask[:, -2:], mask[-2:])
+    return np.array([body_shape.smoothstep(0.02, 0.06, float((line > 0.5).mean())) for line in lines], np.float32)
+
+
+def _box(
+    where: NDArray[np.bool_], place: tuple[int, int, int, int], margin: float, size: tuple[int, int]
+) -> tuple[int, int, int, int] | None:
+    """The pixels of a frame around what is true on a grid over `place`."""
+    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    if not len(rows):
+        return None
+    left, top, right, bottom = place
+    across, down = (right - left) / where.shape[1], (bottom - top) / where.shape[0]
+    box = (
+        max(0, int(left + columns[0] * across - margin)),
+        max(0, int(top + rows[0] * down - margin)),
+        min(size[1], int(left + (columns[-1] + 1) * across + margin) + 1),
+        min(size[0], int(top + (rows[-1] + 1) * down + margin) + 1),
+    )
+    return box if box[2] - box[0] > 3 and box[3] - box[1] > 3 else None
+
+
+def _within(field: Values, place: tuple[int, int, int, int], box: tuple[int, int, int, int]) -> Values:
+    """A field over `place` resampled over a box: (n, m, 2), at least two nodes a side."""
+    import cv2
+
+    left, top, right, bottom = place
+    across, down = (right - left) / field.shape[1], (bottom - top) / field.shape[0]
+    columns = max(2, round((box[2] - box[0]) / across))
+    rows = max(2, round((box[3] - box[1]) / down))
+    x = (box[0] + (np.arange(columns) + 0.5) * (box[2] - box[0]) / columns - left) / across - 0.5
+    y = (box[1] + (np.arange(rows) + 0.5) * (box[3] - box[1]) / rows - top) / down - 0.5
+    grid_x, grid_y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    # Outside of the person's box nothing moves.
+    return np.asarray(cv2.remap(field, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float) -> Tensor:
+    height, width = part.shape[-2:]
+    factor = min(1.0, _WORK_SIDE / max(height, width))
+    work = (max(2, round(height * factor)), max(2, round(width * factor)))
+    cut = matte.cut(part, mask, work=work, radius=max(2, round(0.03 * unit * factor)))
+    coarse = torch.from_numpy(flow).permute(2, 0, 1)[None].to(part.device)
+    shift = functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
+    x = torch.arange(width, device=part.device).view(1, -1) + 0.5
+    y = torch.arange(height, device=part.device).view(-1, 1) + 0.5
+    where = torch.stack([(x + shift[0, 0]) * (2 / width) - 1, (y + shift[0, 1]) * (2 / height) - 1], -1)
+    moved = functional.grid_sample(
+        torch.cat([cut.person, cut.alpha], 1), where[None], mode="bicubic", padding_mode="border", align_corners=False
+    ).clamp_(0, 1)
+    person, alpha = moved[:, :3], moved[:, 3:]
+    far = functional.max_pool2d(coarse.norm(dim=1, keepdim=True), 3, 1, 1)
+    gate = blur.smoothstep(_STILL, _MOVES, blur.enlarge(far, (height, width)))
+    # What is next to the person still holds a little of it.
+    ring = 1 + round(_RIM * unit * factor)
+    hidden = functional.adaptive_max_pool2d((cut.alpha > _TRACE).to(part.dtype), work)
+    hidden = functional.max_pool2d(hidden, 2 * ring + 1, 1, ring)
+    covered = functional.interpolate(hidden, size=(height, width), mode="nearest") > 0
+    wanted = covered & (alpha < 0.995) & (gate > 0)
+    deepest = float(np.linalg.norm(flow, axis=-1).max()) * factor
+    behind = backdrop.filled(part, 1 - hidden, wanted, depth=deepest + ring)
+    return torch.lerp(part, torch.lerp(behind, person, alpha), gate)
