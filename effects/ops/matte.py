@@ -17,16 +17,16 @@ _NOISE = 0.02
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Cut:
-    """A picture cut in two; all (1, …, H, W) in 0…1.
+class Matte:
+    """How to take people out of a picture, learnt on a small copy of it.
 
     Attributes:
-        alpha: how much of a pixel the person covers.
-        person: (1, 3, H, W), the person's colours, free of the background's where they meet.
+        alpha: (1, 1, h, w) in 0…1, how much of a pixel of the copy they cover.
+        planes: (1, 11, h, w), for `taken`: smooth, so that they serve at any size.
     """
 
     alpha: Tensor
-    person: Tensor
+    planes: Tensor
 
 
 def refined(guide: Tensor, mask: Tensor, radius: int) -> tuple[Tensor, Tensor]:
@@ -64,34 +64,33 @@ def refined(guide: Tensor, mask: Tensor, radius: int) -> tuple[Tensor, Tensor]:
     return lines[:, :3], lines[:, 3:]
 
 
-def cut(part: Tensor, mask: Tensor, *, work: tuple[int, int], radius: int) -> Cut:
-    """A part of a picture cut in two.
-
-    The person's colours are estimated twice over, coarse then exact, after Forte, "Approximate fast foreground colour
-    estimation" (ICIP 2021).
+def learnt(small: Tensor, rough: Tensor, radius: int) -> Matte:
+    """Where people are in a picture, and colours at their rims.
 
     Args:
-        part: (1, 3, H, W) float32 in 0…1.
-        mask: (1, 1, H, W) float32, rough.
-        work: the height and width at which edges are found; carried to the full size by the picture itself.
-        radius: within which a rough mask may be wrong, in pixels of `work`.
+        small: (1, 3, h, w) float32 in 0…1.
+        rough: (1, 1, h, w) float32: the mask.
+        radius: within which it may be wrong, in pixels.
     """
-    size = (part.shape[-2], part.shape[-1])
-    small, rough = blur.reduce(part, work), blur.reduce(mask, work)
     slope, offset = refined(small, rough, radius)
-    fine = _tightened((slope * small).sum(1, keepdim=True) + offset, rough)
-    if size == work:
-        alpha = fine
-    else:
-        lines = blur.enlarge(torch.cat([slope, offset, rough], 1), size)
-        alpha = _tightened((lines[:, :3] * part).sum(1, keepdim=True) + lines[:, 3:4], lines[:, 4:])
-    inside, outside = fine**2, (1 - fine) ** 2
-    reach = 2 * radius
-    own = _spread(small, inside, reach)
-    other = _spread(small, outside, reach)
-    own, other = blur.enlarge(own, size), blur.enlarge(other, size)
-    residual = part - torch.lerp(other, own, alpha)
-    return Cut(alpha=alpha, person=(own + alpha * residual).clamp_(0, 1))
+    alpha = _tightened((slope * small).sum(1, keepdim=True) + offset, rough)
+    own, other = _spread(small, alpha**2, 2 * radius), _spread(small, (1 - alpha) ** 2, 2 * radius)
+    return Matte(alpha=alpha, planes=torch.cat([slope, offset, rough, own, other], 1))
+
+
+def taken(planes: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
+    """How much of some places people cover, (1, N), and their colours there without the background's, (3, N).
+
+    Colours from a coarse estimate and what it leaves, after Forte, "Approximate fast foreground colour estimation"
+    (ICIP 2021).
+
+    Args:
+        planes: (11, N), a matte's at these places.
+        colours: (3, N), the picture's there.
+    """
+    slope, offset, rough, own, other = planes.split((3, 1, 1, 3, 3))
+    alpha = _tightened((slope * colours).sum(0, keepdim=True) + offset, rough)
+    return alpha, (own + alpha * (colours - torch.lerp(other, own, alpha))).clamp(0, 1)
 
 
 def _tightened(alpha: Tensor, rough: Tensor) -> Tensor:

@@ -102,27 +102,55 @@ def _within(field: Values, place: tuple[int, int, int, int], box: tuple[int, int
 
 
 def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float) -> Tensor:
+    """A part of a frame with the person moved by a field; at full size only where something changes."""
     height, width = part.shape[-2:]
     factor = min(1.0, _WORK_SIDE / max(height, width))
     work = (max(2, round(height * factor)), max(2, round(width * factor)))
-    cut = matte.cut(part, mask, work=work, radius=max(2, round(0.03 * unit * factor)))
-    coarse = torch.from_numpy(flow).permute(2, 0, 1)[None].to(part.device)
-    shift = functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
-    x = torch.arange(width, device=part.device).view(1, -1) + 0.5
-    y = torch.arange(height, device=part.device).view(-1, 1) + 0.5
-    where = torch.stack([(x + shift[0, 0]) * (2 / width) - 1, (y + shift[0, 1]) * (2 / height) - 1], -1)
-    moved = functional.grid_sample(
-        torch.cat([cut.person, cut.alpha], 1), where[None], mode="bicubic", padding_mode="border", align_corners=False
-    ).clamp_(0, 1)
-    person, alpha = moved[:, :3], moved[:, 3:]
-    far = functional.max_pool2d(coarse.norm(dim=1, keepdim=True), 3, 1, 1)
-    gate = blur.smoothstep(_STILL, _MOVES, blur.enlarge(far, (height, width)))
+    small = blur.reduce(part, work)
+    person = matte.learnt(small, blur.reduce(mask, work), max(2, round(0.03 * unit * factor)))
     # What is next to the person still holds a little of it.
     ring = 1 + round(_RIM * unit * factor)
-    hidden = functional.adaptive_max_pool2d((cut.alpha > _TRACE).to(part.dtype), work)
-    hidden = functional.max_pool2d(hidden, 2 * ring + 1, 1, ring)
-    covered = functional.interpolate(hidden, size=(height, width), mode="nearest") > 0
-    wanted = covered & (alpha < 0.995) & (gate > 0)
-    deepest = float(np.linalg.norm(flow, axis=-1).max()) * factor
-    behind = backdrop.filled(part, 1 - hidden, wanted, depth=deepest + ring)
-    return torch.lerp(part, torch.lerp(behind, person, alpha), gate)
+    hidden = functional.max_pool2d((person.alpha > _TRACE).to(part.dtype), 2 * ring + 1, 1, ring)
+    field = torch.from_numpy(flow).permute(2, 0, 1)[None].to(part.device)
+    # In halves of the part, as grid_sample counts.
+    field = field * torch.tensor([2 / width, 2 / height], device=part.device).view(1, 2, 1, 1)
+    moved_alpha = _sampled(person.alpha, _places(work, part) + blur.enlarge(field, work)[0].permute(1, 2, 0))
+    far = functional.max_pool2d(torch.from_numpy(np.linalg.norm(flow, axis=-1))[None, None].to(part.device), 3, 1, 1)
+    gate = blur.smoothstep(_STILL, _MOVES, far)
+    moves = blur.enlarge(gate, work) > 0
+    inside = (functional.max_pool2d(1 - moved_alpha, 5, 1, 2) < 0.01) & moves
+    rim = ((functional.max_pool2d(moved_alpha, 5, 1, 2) > 0.01) | (hidden > 0)) & moves & ~inside
+    depth = float(np.linalg.norm(flow, axis=-1).max()) * factor + ring
+    plan = backdrop.plan(part, small, 1 - hidden, rim & (moved_alpha < 0.99), depth)
+    where = _places((height, width), part) + blur.enlarge(field, (height, width))[0].permute(1, 2, 0)
+    moved = _sampled(part, where, mode="bicubic").clamp_(0, 1)
+    whole = torch.where(_nearest(inside, (height, width)), moved, part)
+    rows, columns = torch.nonzero(_nearest(rim, (height, width))[0, 0], as_tuple=True)
+    if len(rows):
+        here = torch.stack([(columns + 0.5) * (2 / width) - 1, (rows + 0.5) * (2 / height) - 1], -1)
+        alpha, own = matte.taken(_listed(person.planes, where[rows, columns]), moved[0][:, rows, columns])
+        behind = backdrop.colours(part, plan, here)
+        new = torch.lerp(behind, own, alpha)
+        whole[0][:, rows, columns] = torch.lerp(part[0][:, rows, columns], new, _listed(gate, here))
+    return whole
+
+
+def _places(size: tuple[int, int], like: Tensor) -> Tensor:
+    """(H, W, 2): each pixel's x and y from −1 to 1."""
+    height, width = size
+    x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) * (2 / width) - 1
+    y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) * (2 / height) - 1
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1)
+
+
+def _sampled(image: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
+    return functional.grid_sample(image, places[None], mode=mode, padding_mode="border", align_corners=False)
+
+
+def _listed(planes: Tensor, places: Tensor) -> Tensor:
+    """(1, C, h, w) at (N, 2) places: (C, N)."""
+    return _sampled(planes, places[None])[0, :, 0]
+
+
+def _nearest(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(mask.to(torch.uint8), size=size, mode="nearest") > 0
