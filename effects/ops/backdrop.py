@@ -83,14 +83,19 @@ def _listed(planes: Tensor, places: Tensor, mode: str) -> Tensor:
 
 def _directions(image: Tensor, known: Tensor, depth: float) -> Tensor:
     """The way out of what is hidden, (1, 2, h, w), rows and columns, of length 1."""
-    sigma = max(1.5, 0.4 * depth)
-    wide = blur.wide(known, max(3.0, 0.8 * depth)) + 0.1 * blur.wide(known, 4 * depth)
-    out = functional.normalize(_gradient(wide), dim=1)
+    # Smooth as it is, it is found on half the size.
+    size = (known.shape[-2], known.shape[-1])
+    half, depth = (max(2, size[0] // 2), max(2, size[1] // 2)), depth / 2
+    sigma = max(1.0, 0.4 * depth)
+    hidden = 1 - blur.reduce(known, half)
+    wide = blur.wide(hidden, max(1.5, 0.8 * depth)) + 0.1 * blur.wide(hidden, 4 * depth)
+    out = functional.normalize(-_gradient(wide), dim=1)
     inner = -functional.max_pool2d(-known, 3, 1, 1)
     slopes = torch.stack([_gradient(image[:, index : index + 1]) for index in range(3)])
     down, right = slopes[:, :, :1], slopes[:, :, 1:]
     tensor = torch.cat([(down * down).sum(0), (down * right).sum(0), (right * right).sum(0), torch.ones_like(known)], 1)
-    near, far = blur.gaussian(tensor * inner, sigma), blur.wide(tensor * inner, 3 * sigma)
+    seen = blur.reduce(tensor * inner, half)
+    near, far = blur.wide(seen, sigma), blur.wide(seen, 3 * sigma)
     mixed = near + 0.02 * far
     yy, xy, xx = (mixed[:, :3] / mixed[:, 3:].clamp_min(1e-6)).split(1, 1)
     # Across the lines the square of the slope is largest; along them is a quarter turn further.
@@ -101,7 +106,7 @@ def _directions(image: Tensor, known: Tensor, depth: float) -> Tensor:
     follow = blur.smoothstep(0.15, 0.6, contrast) * blur.smoothstep(_FLAT, _STEEP, steep.abs())
     # Neighbours go nearly the same way, else what is copied tears.
     way = torch.lerp(out * 0.3, along * steep.sign(), follow)
-    return functional.normalize(blur.wide(way * (1 - known), _CALM * sigma), dim=1)
+    return functional.normalize(blur.enlarge(blur.wide(way * hidden, _CALM * sigma), size), dim=1)
 
 
 def _gradient(image: Tensor) -> Tensor:

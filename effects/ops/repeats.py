@@ -20,7 +20,7 @@ _SECTORS = 16
 # Mean squared differences of colours that count as the same; where there is structure, that of a shift by half a pixel.
 _SAME, _HALF = 0.0012, 0.35
 # Places at which a shift is made exact.
-_EXAMPLES = 1500
+_EXAMPLES = 600
 
 
 def found(picture: Tensor, image: Tensor, known: Tensor, wanted: Tensor, depth: float) -> tuple[Tensor, Tensor]:
@@ -39,17 +39,18 @@ def found(picture: Tensor, image: Tensor, known: Tensor, wanted: Tensor, depth: 
     shifts = torch.zeros_like(image[:, :2])
     chosen = torch.zeros_like(wanted)
     reach = 2 * round(depth) + 6
-    near = functional.max_pool2d(wanted.to(known.dtype), 2 * reach + 1, 1, reach) * known
+    near = _near(wanted, reach) * known
     options = _options(image, known, near, depth)
     if not options:
         return shifts, chosen
     margin = max(max(abs(rows), abs(columns)) for rows, columns in options)
     padded = functional.pad(torch.cat([image * known, known], 1), (margin,) * 4)
     radius = max(3, round(depth) + 2)
+    half = (max(1, known.shape[-2] // 2), max(1, known.shape[-1] // 2))
     slopes = (image[..., 1:, :-1] - image[..., :-1, :-1]) ** 2 + (image[..., :-1, 1:] - image[..., :-1, :-1]) ** 2
     inner = functional.pad(-functional.max_pool2d(-known, 2, 1), (0, 1, 0, 1))
     energy = functional.pad(slopes.sum(1, keepdim=True), (0, 1, 0, 1)) * inner
-    allowed = _window(torch.cat([energy, inner], 1), radius)
+    allowed = _around(torch.cat([energy, inner], 1), radius, half)
     most = _SAME + _HALF * allowed[:, :1] / allowed[:, 1:].clamp_min(1e-4)
     least = 8 / (2 * radius + 1) ** 2
     scale = torch.tensor([picture.shape[-2] / known.shape[-2], picture.shape[-1] / known.shape[-1]])
@@ -57,8 +58,11 @@ def found(picture: Tensor, image: Tensor, known: Tensor, wanted: Tensor, depth: 
     for rows, columns in options:
         there = blur.shift(padded, rows, columns, margin)
         pairs = there[:, 3:] * known
-        counted = _window(torch.cat([(there[:, :3] - image).square().sum(1, keepdim=True) * pairs, pairs], 1), radius)
-        fits = (counted[:, :1] < most * counted[:, 1:]) & (counted[:, 1:] > least) & (there[:, 3:] > 0) & open_
+        difference = (there[:, :3] - image).square().sum(1, keepdim=True) * pairs
+        counted = _around(torch.cat([difference, pairs], 1), radius, half)
+        same = (counted[:, :1] < most * counted[:, 1:]) & (counted[:, 1:] > least)
+        fits = functional.interpolate(same.to(torch.uint8), size=known.shape[-2:], mode="nearest") > 0
+        fits = fits & (there[:, 3:] > 0) & open_
         if int(fits.sum()) < 8:
             continue
         exact = _exact(picture, pairs * energy, fits, radius, scale, (rows, columns))
@@ -107,7 +111,7 @@ def _exact(picture: Tensor, energy: Tensor, fits: Tensor, radius: int, scale: Te
     reach = math.ceil(float(scale.max()) / 2)
     if float(scale.max()) <= 1:
         return coarse
-    around = functional.max_pool2d(fits.to(energy.dtype), 2 * radius + 1, 1, radius) * energy
+    around = _near(fits, radius) * energy
     strength, places = around.flatten().topk(min(_EXAMPLES, around.numel()))
     places = places[strength > 0]
     if not len(places):
@@ -122,6 +126,16 @@ def _exact(picture: Tensor, energy: Tensor, fits: Tensor, radius: int, scale: Te
     cost = (picture[0][:, from_rows, from_columns] - picture[0][:, rows, columns][:, None]).square().sum((0, 2))
     best = int((cost + 1e-4 * (more**2 + beside**2)[:, 0]).argmin())
     return coarse + torch.tensor([float(more[best]), float(beside[best])])
+
+
+def _near(mask: Tensor, radius: int) -> Tensor:
+    """1 where anything is true within a square, else 0."""
+    return (_window(mask.to(torch.float32), radius) > 0.25 / (2 * radius + 1) ** 2).to(torch.float32)
+
+
+def _around(image: Tensor, radius: int, half: tuple[int, int]) -> Tensor:
+    """The mean over a square, on about half the size, which is enough for it."""
+    return _window(functional.adaptive_avg_pool2d(image, half), max(1, round(radius / 2)))
 
 
 def _window(image: Tensor, radius: int) -> Tensor:
