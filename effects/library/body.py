@@ -11,11 +11,12 @@ from effects import registry
 from effects.contract import Declaration, Effect, Parameters, Tag
 from effects.errors import NoPerson
 from effects.lazy import torch
-from effects.vision import smoothing
+from effects.vision import scene, smoothing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from effects.ops.reshape import Fill
     from effects.vision.finder import Finder
 
 _PARTS = ("slim", "waist", "hips", "chest", "shoulders", "arms", "legs", "head", "posture")
@@ -46,6 +47,7 @@ class _Memory:
 
     pose: smoothing.PoseTrack | None = None
     mask: smoothing.MaskTrack | None = None
+    fill: Fill | None = None
 
 
 @registry.register
@@ -97,8 +99,12 @@ class Body(Effect[BodyParameters]):
                 raise NoPerson("nobody was found; choose a picture that shows a person's shoulders and what to change")
             return frame, _Memory(pose=poses)
         masks, mask = smoothing.track_mask(memory.mask, picture, self._finder.person(picture))
-        result = reshape.reshaped(frame, mask[None], pose, body_field.Change(**_change(params)))
-        return result, _Memory(pose=poses, mask=masks)
+        fill = memory.fill
+        if memory.mask is not None and scene.is_cut(memory.mask.thumbnail, masks.thumbnail):
+            fill = None
+        change = body_field.Change(**_change(params))
+        result, fill = reshape.reshaped(frame, mask[None], pose, change, fill, remember=is_video)
+        return result, _Memory(pose=poses, mask=masks, fill=fill)
 
 
 def _change(params: BodyParameters) -> dict[str, float]:

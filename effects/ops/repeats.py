@@ -21,6 +21,8 @@ _SECTORS = 16
 _SAME, _HALF = 0.0012, 0.35
 # Places at which a shift is made exact.
 _EXAMPLES = 600
+# Of fewer places none is filled by a shift of their own.
+_FEWEST = 24
 
 
 def found(picture: Tensor, image: Tensor, known: Tensor, wanted: Tensor, depth: float) -> tuple[Tensor, Tensor]:
@@ -63,7 +65,7 @@ def found(picture: Tensor, image: Tensor, known: Tensor, wanted: Tensor, depth: 
         same = (counted[:, :1] < most * counted[:, 1:]) & (counted[:, 1:] > least)
         fits = functional.interpolate(same.to(torch.uint8), size=known.shape[-2:], mode="nearest") > 0
         fits = fits & (there[:, 3:] > 0) & open_
-        if int(fits.sum()) < 8:
+        if int(fits.sum()) < _FEWEST:
             continue
         exact = _exact(picture, pairs * energy, fits, radius, scale, (rows, columns))
         shifts = torch.where(fits, exact.to(shifts).view(1, 2, 1, 1), shifts)

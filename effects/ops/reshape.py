@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,26 +20,45 @@ if TYPE_CHECKING:
     from effects.vision.types import Pose
 
 # Edges and fills are found at so many pixels along the longer side of what moves.
-_WORK_SIDE = 256
+_WORK_SIDE = 224
 # Widths of bodies are measured on masks of so many pixels along the longer side.
 _RULER_SIDE = 256
 # Shifts in pixels: below the first nothing moves, above the second all does.
 _STILL, _MOVES = 0.1, 0.7
+# How much of a fill stays from frame to frame of a video, if colours differ by less than the second, or the third.
+_STEADY, _ALIKE, _OTHER = 0.8, 0.06, 0.25
 # What is more of a person than this is no background, nor is what is next to it, in widths of the shoulders.
 _TRACE, _RIM = 0.03, 0.02
 
 
-def reshaped(frame: Tensor, mask: Tensor, pose: Pose, change: Change) -> Tensor:
-    """A frame with a body changed.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Fill:
+    """What was filled in behind a body in a video's last frame.
+
+    Attributes:
+        colours: (1, 3, H, W).
+        there: (1, 1, H, W), 1 where they are, else 0.
+    """
+
+    colours: Tensor
+    there: Tensor
+
+
+def reshaped(
+    frame: Tensor, mask: Tensor, pose: Pose, change: Change, before: Fill | None = None, *, remember: bool = False
+) -> tuple[Tensor, Fill | None]:
+    """A frame with a body changed, and what was filled in.
 
     Args:
         frame: (1, 3, H, W) float32 in 0…1.
         mask: (1, 1, H, W) float32: where people are.
         pose: the body's, in the frame's pixels.
         change: what to change.
+        before: what was filled in in the video's last frame, which this one stays close to.
+        remember: whether what is filled in is wanted.
 
     Returns:
-        (1, 3, H, W); the frame itself where no part that is to change is in view.
+        (1, 3, H, W), the frame itself where no part that is to change is in view; and what was filled in.
     """
     size = (frame.shape[-2], frame.shape[-1])
     factor = min(1.0, _RULER_SIDE / max(size))
@@ -47,19 +67,22 @@ def reshaped(frame: Tensor, mask: Tensor, pose: Pose, change: Change) -> Tensor:
     body = body_shape.measure(pose, ruler, size)
     person = None if body is None else _box(ruler > 0.1, (0, 0, size[1], size[0]), 0.25 * body.unit, size)
     if body is None or person is None:
-        return frame
+        return frame, None
     field = body_field.moves(body, change, person, size, _edges(ruler))
     far = np.linalg.norm(field, axis=-1)
     # No further than the change reaches.
     box = _box(far > _STILL, person, 0.12 * body.unit + 8, size)
     if box is None:
-        return frame
+        return frame, None
     flow = _within(field, person, box)
     left, top, right, bottom = box
     part = frame[..., top:bottom, left:right]
     result = frame.clone()
-    result[..., top:bottom, left:right] = _composed(part, mask[..., top:bottom, left:right], flow, body.unit)
-    return result
+    inside = (slice(None), slice(None), slice(top, bottom), slice(left, right))
+    fill = Fill(colours=torch.zeros_like(frame), there=torch.zeros_like(mask)) if remember else None
+    last, now = (one and Fill(colours=one.colours[inside], there=one.there[inside]) for one in (before, fill))
+    result[inside] = _composed(part, mask[inside], flow, body.unit, last, now)
+    return result, fill
 
 
 def _edges(mask: Values) -> Values:
@@ -101,8 +124,11 @@ def _within(field: Values, place: tuple[int, int, int, int], box: tuple[int, int
     return np.asarray(cv2.remap(field, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float) -> Tensor:
-    """A part of a frame with the person moved by a field; at full size only where something changes."""
+def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float, before: Fill | None, fill: Fill | None) -> Tensor:
+    """A part of a frame with the person moved by a field; at full size only where something changes.
+
+    What is filled in is written to `fill`.
+    """
     height, width = part.shape[-2:]
     factor = min(1.0, _WORK_SIDE / max(height, width))
     work = (max(2, round(height * factor)), max(2, round(width * factor)))
@@ -114,15 +140,15 @@ def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float) -> Tensor:
     field = torch.from_numpy(flow).permute(2, 0, 1)[None].to(part.device)
     # In halves of the part, as grid_sample counts.
     field = field * torch.tensor([2 / width, 2 / height], device=part.device).view(1, 2, 1, 1)
-    moved_alpha = _sampled(person.alpha, _places(work, part) + blur.enlarge(field, work)[0].permute(1, 2, 0))
+    moved_alpha = _sampled(person.alpha, _places(blur.enlarge(field, work)))
     far = functional.max_pool2d(torch.from_numpy(np.linalg.norm(flow, axis=-1))[None, None].to(part.device), 3, 1, 1)
     gate = blur.smoothstep(_STILL, _MOVES, far)
     moves = blur.enlarge(gate, work) > 0
-    inside = (functional.max_pool2d(1 - moved_alpha, 5, 1, 2) < 0.01) & moves
-    rim = ((functional.max_pool2d(moved_alpha, 5, 1, 2) > 0.01) | (hidden > 0)) & moves & ~inside
+    inside = (functional.max_pool2d(1 - moved_alpha, 3, 1, 1) < 0.01) & moves
+    rim = ((functional.max_pool2d(moved_alpha, 3, 1, 1) > 0.01) | (hidden > 0)) & moves & ~inside
     depth = float(np.linalg.norm(flow, axis=-1).max()) * factor + ring
     plan = backdrop.plan(part, small, 1 - hidden, rim & (moved_alpha < 0.99), depth)
-    where = _places((height, width), part) + blur.enlarge(field, (height, width))[0].permute(1, 2, 0)
+    where = _places(blur.enlarge(field, (height, width)))
     moved = _sampled(part, where, mode="bicubic").clamp_(0, 1)
     whole = torch.where(_nearest(inside, (height, width)), moved, part)
     rows, columns = torch.nonzero(_nearest(rim, (height, width))[0, 0], as_tuple=True)
@@ -130,17 +156,28 @@ def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float) -> Tensor:
         here = torch.stack([(columns + 0.5) * (2 / width) - 1, (rows + 0.5) * (2 / height) - 1], -1)
         alpha, own = matte.taken(_listed(person.planes, where[rows, columns]), moved[0][:, rows, columns])
         behind = backdrop.colours(part, plan, here)
+        if before is not None:
+            behind = _steady(behind, before.colours[0][:, rows, columns], before.there[0][:, rows, columns])
+        if fill is not None:
+            fill.colours[0][:, rows, columns] = behind
+            fill.there[0][:, rows, columns] = 1
         new = torch.lerp(behind, own, alpha)
         whole[0][:, rows, columns] = torch.lerp(part[0][:, rows, columns], new, _listed(gate, here))
     return whole
 
 
-def _places(size: tuple[int, int], like: Tensor) -> Tensor:
-    """(H, W, 2): each pixel's x and y from −1 to 1."""
-    height, width = size
-    x = (torch.arange(width, device=like.device, dtype=like.dtype) + 0.5) * (2 / width) - 1
-    y = (torch.arange(height, device=like.device, dtype=like.dtype) + 0.5) * (2 / height) - 1
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1)
+def _steady(now: Tensor, before: Tensor, there: Tensor) -> Tensor:
+    """Colours that stay close to those before, where they are not others altogether."""
+    other = blur.smoothstep(_ALIKE, _OTHER, (now - before).abs().amax(0, keepdim=True))
+    return torch.lerp(now, before, _STEADY * there * (1 - other))
+
+
+def _places(shift: Tensor) -> Tensor:
+    """Where each pixel's content comes from, (H, W, 2), x and y from −1 to 1; shifts are (1, 2, H, W) in these units."""
+    height, width = shift.shape[-2:]
+    x = (torch.arange(width, device=shift.device, dtype=shift.dtype) + 0.5) * (2 / width) - 1
+    y = (torch.arange(height, device=shift.device, dtype=shift.dtype) + 0.5) * (2 / height) - 1
+    return torch.stack([shift[0, 0] + x, shift[0, 1] + y[:, None]]).permute(1, 2, 0)
 
 
 def _sampled(image: Tensor, places: Tensor, mode: str = "bilinear") -> Tensor:
