@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from effects.ops.body_shape import Body, Bone, Values
 
 # Changes at ±1, as shares of the part's width, of the legs' length, of the head's size, of the shoulders' width.
-_WAIST, _HIPS, _CHEST, _SHOULDERS, _ARMS, _LEGS, _HEAD = 0.22, 0.18, 0.18, 0.17, 0.32, 0.15, 0.15
+_WAIST, _HIPS, _CHEST, _SHOULDERS, _ARMS, _LEGS, _HEAD = 0.22, 0.18, 0.18, 0.17, 0.25, 0.15, 0.15
 _NECK, _SINK = 0.07, 0.05
 # Slimming as a whole: how much of each part's change it is.
 _SLIM = {"waist": 0.6, "hips": 0.7, "chest": 0.6, "shoulders": 0.3, "arms": 0.6, "thighs": 0.6}

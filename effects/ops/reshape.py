@@ -173,7 +173,7 @@ def _steady(now: Tensor, before: Tensor, there: Tensor) -> Tensor:
 
 
 def _places(shift: Tensor) -> Tensor:
-    """Where each pixel's content comes from, (H, W, 2), x and y from −1 to 1; shifts are (1, 2, H, W) in these units."""
+    """Where pixels come from, (H, W, 2), x and y from −1 to 1; shifts are (1, 2, H, W) in these units."""
     height, width = shift.shape[-2:]
     x = (torch.arange(width, device=shift.device, dtype=shift.dtype) + 0.5) * (2 / width) - 1
     y = (torch.arange(height, device=shift.device, dtype=shift.dtype) + 0.5) * (2 / height) - 1
