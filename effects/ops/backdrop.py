@@ -57,8 +57,8 @@ def _centres(image: Tensor) -> Tensor:
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1)
 
 
-def colours(picture: Tensor, planes: Tensor, places: Tensor) -> Tensor:
-    """The background's colours at some places, (3, N).
+def colours(picture: Tensor, planes: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """The background's colours at some places, (3, N), and how surely they are more than a guess, (1, N).
 
     Args:
         picture: (1, 3, H, W).
@@ -72,7 +72,7 @@ def colours(picture: Tensor, planes: Tensor, places: Tensor) -> Tensor:
     copied = functional.grid_sample(
         picture, (places + shift.T)[None, None], mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return torch.lerp(plain, copied[0, :, 0], sure)
+    return torch.lerp(plain, copied[0, :, 0], sure), sure
 
 
 def _listed(planes: Tensor, places: Tensor, mode: str) -> Tensor:

@@ -95,7 +95,7 @@ def taken(planes: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
 
 def _tightened(alpha: Tensor, rough: Tensor) -> Tensor:
     """The guided mask is soft and leaks; it is neither far from what was found nor between for long."""
-    return blur.smoothstep(0.25, 0.75, alpha) * blur.smoothstep(0.02, 0.15, rough)
+    return blur.smoothstep(0.25, 0.75, alpha) * blur.smoothstep(0.1, 0.35, rough)
 
 
 def _spread(image: Tensor, weight: Tensor, radius: int) -> Tensor:

@@ -155,14 +155,18 @@ def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float, before: Fil
     if len(rows):
         here = torch.stack([(columns + 0.5) * (2 / width) - 1, (rows + 0.5) * (2 / height) - 1], -1)
         alpha, own = matte.taken(_listed(person.planes, where[rows, columns]), moved[0][:, rows, columns])
-        behind = backdrop.colours(part, plan, here)
+        behind, sure = backdrop.colours(part, plan, here)
+        # Rather what may hold a little of the person than a guess.
+        old = part[0][:, rows, columns]
+        covered = matte.taken(_listed(person.planes, here), old)[0]
+        behind = torch.where(covered < _TRACE, torch.lerp(old, behind, sure), behind)
         if before is not None:
             behind = _steady(behind, before.colours[0][:, rows, columns], before.there[0][:, rows, columns])
         if fill is not None:
             fill.colours[0][:, rows, columns] = behind
             fill.there[0][:, rows, columns] = 1
         new = torch.lerp(behind, own, alpha)
-        whole[0][:, rows, columns] = torch.lerp(part[0][:, rows, columns], new, _listed(gate, here))
+        whole[0][:, rows, columns] = torch.lerp(old, new, _listed(gate, here))
     return whole
 
 

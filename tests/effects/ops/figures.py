@@ -1,4 +1,6 @@
-"""Whole bodies to measure: the astronaut's head on a drawn body, as no library brings a free picture of a standing one."""
+"""Whole bodies to measure: the astronaut's head on a drawn body, as no library brings a free picture of one."""
+
+import itertools
 
 import cv2
 import numpy as np
@@ -7,8 +9,10 @@ from skimage import data
 HEIGHT, WIDTH = 900, 560
 # Joints in pixels: the middle of each bone's ends, and half widths there.
 _SKIN, _SHIRT, _JEANS, _SHOES = (214, 160, 130), (176, 58, 62), (62, 84, 132), (60, 52, 48)
-_HEAD = [(150, 95), (165, 45), (205, 16), (250, 18), (290, 50), (302, 95), (285, 135), (262, 165), (262, 190), (190, 190)]
-_HEAD += [(188, 150), (160, 130)]
+_HEAD = (
+    *((150, 95), (165, 45), (205, 16), (250, 18), (290, 50), (302, 95)),
+    *((285, 135), (262, 165), (262, 190), (190, 190), (188, 150), (160, 130)),
+)
 
 
 def standing(background=(186, 190, 196)):
@@ -45,7 +49,7 @@ def grid(period=36, width=3):
 def _limb(picture, cover, joints, colour):
     """Round along its length, lit from the upper left."""
     rows, columns = np.indices(cover.shape, np.float32)
-    for (x0, y0, r0), (x1, y1, r1) in zip(joints, joints[1:], strict=False):
+    for (x0, y0, r0), (x1, y1, r1) in itertools.pairwise(joints):
         along = np.array([x1 - x0, y1 - y0])
         length = np.hypot(*along)
         along /= length
@@ -73,8 +77,13 @@ def _shaded(picture, cover, radius, across, colour):
 
 
 def _head(picture, cover, chin):
-    head = np.zeros((512, 512), np.uint8)
-    cv2.fillPoly(head, [np.array(_HEAD, np.int32)], 1)
+    outline = np.zeros((512, 512), np.uint8)
+    cv2.fillPoly(outline, [np.array(_HEAD, np.int32)], 1)
+    labels = np.where(outline > 0, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+    labels[cv2.erode(outline, np.ones((25, 25), np.uint8)) > 0] = cv2.GC_FGD
+    cv2.setRNGSeed(0)
+    cv2.grabCut(data.astronaut(), labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
+    head = labels & 1
     scale = 0.8
     matrix = np.float32([[scale, 0, chin[0] - 226 * scale], [0, scale, chin[1] - 182 * scale]])
     moved = cv2.warpAffine(data.astronaut(), matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA).astype(np.float32)
