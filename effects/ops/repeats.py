@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SECTORS = 16
 # Mean squared differences of colours that count as the same; where there is structure, that of a shift by half a pixel.
-_SAME, _HALF = 0.0012, 0.35
+_SAME, _HALF = 0.0012, 0.25
 # Places at which a shift is made exact.
 _EXAMPLES = 600
 # Of fewer places none is filled by a shift of their own.
