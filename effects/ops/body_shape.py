@@ -26,6 +26,10 @@ LEGS = ((joint.LEFT_HIP, joint.LEFT_KNEE, joint.LEFT_ANKLE), (joint.RIGHT_HIP, j
 LEVELS = np.linspace(-0.1, 1.5, 17).astype(np.float32)
 # Joints surer than the second are in view, those below the first are guesses.
 _GUESS, _SURE = 0.2, 0.5
+# How much less happens to waist and hips for each hand in front of them.
+_COVERED = 0.4
+# The share of the trunk between the joints that nothing but the person can be.
+_INSIDE = 0.75
 # Half widths of a slim body in widths of its shoulders: trunk at the shoulders and at the hips, then limbs.
 _TRUNK = (0.56, 0.5)
 _UPPER_ARM, _FOREARM, _THIGH, _SHIN = 0.16, 0.12, 0.22, 0.15
@@ -107,11 +111,12 @@ def measure(pose: Pose, mask: Values, size: tuple[int, int]) -> Body | None:
     radius = max(0.7 * float(np.linalg.norm(ears - chest)), 0.35 * unit, 1.9 * float(np.linalg.norm(eyes - mouth)))
     facing = across[0] > 0.35 * unit
     feet, legs_seen = _feet(pose, sure, hips, size)
+    free = _uncovered(pose, sure, chest, hips, unit)
     seen = {
         "trunk": trusted,
         "chest": trusted * ruler.inside(chest + 0.25 * (hips - chest), unit),
-        "waist": trusted * ruler.inside(chest + 0.68 * (hips - chest), unit),
-        "hips": trusted * ruler.inside(hips, unit),
+        "waist": trusted * free * ruler.inside(chest + 0.68 * (hips - chest), unit),
+        "hips": trusted * free * ruler.inside(hips, unit),
         "head": float(sure[[joint.NOSE, joint.LEFT_EYE, joint.RIGHT_EYE]].min()),
         "legs": legs_seen,
     }
@@ -128,6 +133,33 @@ def measure(pose: Pose, mask: Values, size: tuple[int, int]) -> Body | None:
         feet=feet,
         seen=seen,
     )
+
+
+def core(body: Body, pose: Pose, box: tuple[int, int, int, int], shape: tuple[int, int]) -> Values:
+    """What is the person for sure, whatever the mask says of ties and shadows: within the trunk and along limbs.
+
+    Args:
+        body: of a frame.
+        pose: the same body's.
+        box: left, top, right and bottom of the part of the frame that is wanted.
+        shape: height and width of the result.
+
+    Returns:
+        (h, w) float32, 0 or 1.
+    """
+    import cv2
+
+    corner = np.array(box[:2], np.float32)
+    scale = np.array([shape[1] / (box[2] - box[0]), shape[0] / (box[3] - box[1])], np.float32)
+    drawn = np.zeros(shape, np.uint8)
+    corners = pose.points[[joint.LEFT_SHOULDER, joint.RIGHT_SHOULDER, joint.RIGHT_HIP, joint.LEFT_HIP]]
+    corners = (_INSIDE * corners + (1 - _INSIDE) * corners.mean(0) - corner) * scale
+    cv2.fillConvexPoly(drawn, np.round(corners).astype(np.int32), (1,))
+    for bone in (bone for limb in (*body.arms, *body.legs) for bone in limb if bone.seen > 0.9):
+        ends = np.round((np.stack([bone.start, bone.end]) - corner) * scale).astype(np.int32)
+        width = max(1, round(0.7 * bone.radius * float(scale.min())))
+        cv2.line(drawn, (int(ends[0, 0]), int(ends[0, 1])), (int(ends[1, 0]), int(ends[1, 1])), (1,), width)
+    return drawn.astype(np.float32)
 
 
 class _Ruler:
@@ -151,6 +183,18 @@ class _Ruler:
         height, width = self._size
         room = min(point[0], point[1], width - point[0], height - point[1])
         return float(smoothstep(0.0, 0.15 * unit, room))
+
+
+def _uncovered(pose: Pose, sure: Values, chest: Values, hips: Values, unit: float) -> float:
+    """1, or less where hands are in front of the trunk: they would change with it."""
+    axis = (hips - chest) / np.linalg.norm(hips - chest)
+    free = 1.0
+    for _, _, wrist in ARMS:
+        off = abs(float((pose.points[wrist] - chest) @ np.array([axis[1], -axis[0]]))) / unit
+        level = float((pose.points[wrist] - chest) @ axis / np.linalg.norm(hips - chest))
+        before = (1 - smoothstep(0.35, 0.6, off)) * smoothstep(0.1, 0.4, level) * (1 - smoothstep(1.1, 1.4, level))
+        free *= 1 - _COVERED * float(before * sure[wrist])
+    return free
 
 
 def _trunk_widths(ruler: _Ruler, chest: Values, hips: Values, unit: float) -> Values:

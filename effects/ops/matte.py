@@ -22,7 +22,7 @@ class Matte:
 
     Attributes:
         alpha: (1, 1, h, w) in 0…1, how much of a pixel of the copy they cover.
-        planes: (1, 11, h, w), for `taken`: smooth, so that they serve at any size.
+        planes: (1, 12, h, w), for `taken`: smooth, so that they serve at any size.
     """
 
     alpha: Tensor
@@ -64,18 +64,20 @@ def refined(guide: Tensor, mask: Tensor, radius: int) -> tuple[Tensor, Tensor]:
     return lines[:, :3], lines[:, 3:]
 
 
-def learnt(small: Tensor, rough: Tensor, radius: int) -> Matte:
+def learnt(small: Tensor, rough: Tensor, core: Tensor, radius: int) -> Matte:
     """Where people are in a picture, and colours at their rims.
 
     Args:
         small: (1, 3, h, w) float32 in 0…1.
         rough: (1, 1, h, w) float32: the mask.
+        core: (1, 1, h, w) float32: 1 where there are people, whatever the mask says.
         radius: within which it may be wrong, in pixels.
     """
+    rough = torch.maximum(rough, core)
     slope, offset = refined(small, rough, radius)
-    alpha = _tightened((slope * small).sum(1, keepdim=True) + offset, rough)
+    alpha = torch.maximum(_tightened((slope * small).sum(1, keepdim=True) + offset, rough), core)
     own, other = _spread(small, alpha**2, 2 * radius), _spread(small, (1 - alpha) ** 2, 2 * radius)
-    return Matte(alpha=alpha, planes=torch.cat([slope, offset, rough, own, other], 1))
+    return Matte(alpha=alpha, planes=torch.cat([slope, offset, rough, own, other, core], 1))
 
 
 def taken(planes: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,11 +87,11 @@ def taken(planes: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
     (ICIP 2021).
 
     Args:
-        planes: (11, N), a matte's at these places.
+        planes: (12, N), a matte's at these places.
         colours: (3, N), the picture's there.
     """
-    slope, offset, rough, own, other = planes.split((3, 1, 1, 3, 3))
-    alpha = _tightened((slope * colours).sum(0, keepdim=True) + offset, rough)
+    slope, offset, rough, own, other, core = planes.split((3, 1, 1, 3, 3, 1))
+    alpha = torch.maximum(_tightened((slope * colours).sum(0, keepdim=True) + offset, rough), core)
     return alpha, (own + alpha * (colours - torch.lerp(other, own, alpha))).clamp(0, 1)
 
 

@@ -81,7 +81,8 @@ def reshaped(
     inside = (slice(None), slice(None), slice(top, bottom), slice(left, right))
     fill = Fill(colours=torch.zeros_like(frame), there=torch.zeros_like(mask)) if remember else None
     last, now = (one and Fill(colours=one.colours[inside], there=one.there[inside]) for one in (before, fill))
-    result[inside] = _composed(part, mask[inside], flow, body.unit, last, now)
+    core = torch.from_numpy(body_shape.core(body, pose, box, _work(part))).to(frame)
+    result[inside] = _composed(part, mask[inside], core[None, None], flow, body.unit, last, now)
     return result, fill
 
 
@@ -124,16 +125,18 @@ def _within(field: Values, place: tuple[int, int, int, int], box: tuple[int, int
     return np.asarray(cv2.remap(field, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float, before: Fill | None, fill: Fill | None) -> Tensor:
+def _composed(
+    part: Tensor, mask: Tensor, core: Tensor, flow: Values, unit: float, before: Fill | None, fill: Fill | None
+) -> Tensor:
     """A part of a frame with the person moved by a field; at full size only where something changes.
 
     What is filled in is written to `fill`.
     """
     height, width = part.shape[-2:]
-    factor = min(1.0, _WORK_SIDE / max(height, width))
-    work = (max(2, round(height * factor)), max(2, round(width * factor)))
+    work = _work(part)
+    factor = work[0] / height
     small = blur.reduce(part, work)
-    person = matte.learnt(small, blur.reduce(mask, work), max(2, round(0.03 * unit * factor)))
+    person = matte.learnt(small, blur.reduce(mask, work), core, max(2, round(0.03 * unit * factor)))
     # What is next to the person still holds a little of it.
     ring = 1 + round(_RIM * unit * factor)
     hidden = functional.max_pool2d((person.alpha > _TRACE).to(part.dtype), 2 * ring + 1, 1, ring)
@@ -168,6 +171,13 @@ def _composed(part: Tensor, mask: Tensor, flow: Values, unit: float, before: Fil
         new = torch.lerp(behind, own, alpha)
         whole[0][:, rows, columns] = torch.lerp(old, new, _listed(gate, here))
     return whole
+
+
+def _work(part: Tensor) -> tuple[int, int]:
+    """The size at which a part's edges and fills are found."""
+    height, width = part.shape[-2:]
+    factor = min(1.0, _WORK_SIDE / max(height, width))
+    return max(2, round(height * factor)), max(2, round(width * factor))
 
 
 def _steady(now: Tensor, before: Tensor, there: Tensor) -> Tensor:

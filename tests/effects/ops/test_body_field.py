@@ -91,3 +91,13 @@ def test_the_frames_border_stays_where_the_person_touches_it(body):
 
 def test_joints_that_are_guesses_do_nothing():
     assert body_shape.measure(pose(0.1), np.ones(SIZE, np.float32), SIZE) is None
+
+
+def test_a_hand_in_front_of_the_waist_is_spared(body):
+    before = pose()
+    before.points[15] = (152, 185)
+    mask = np.zeros(SIZE, np.float32)
+    mask[30:382, 105:195] = 1
+    held = body_shape.measure(before, mask, SIZE)
+    assert held.seen["waist"] < 0.8 * body.seen["waist"]
+    assert held.seen["chest"] == body.seen["chest"]
