@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from effects.vision.types import Pose
 
 # Edges and fills are found at so many pixels along the longer side of what moves.
-_WORK_SIDE = 224
+_WORK_SIDE = 208
 # Widths of bodies are measured on masks of so many pixels along the longer side.
 _RULER_SIDE = 256
 # Shifts in pixels: below the first nothing moves, above the second all does.
