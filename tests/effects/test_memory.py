@@ -20,6 +20,7 @@ HEAVY = [
     ("anime", {"style": "ink"}),
     ("anime", {"style": "watercolour"}),
     ("enhance", {"scale": 1, "low_light": 1, "deblur": 1}),
+    ("body", {"slim": 1, "head": -1}),
     ("enhance", {"scale": 4}),
     ("fashion", {"pattern": "tartan"}),
     ("retouch", {"slim": 1, "eye_size": 1}),
