@@ -116,6 +116,10 @@ class Effect(Generic[P]):
         """Output pixels per input pixel along each side, for these parameters."""
         return 1
 
+    def channels(self, params: P) -> int:
+        """3, or 4 where `apply` makes opacity, too, not premultiplied. Of a video an effect makes 3 always."""
+        return 3
+
     def working_bytes(self, params: P) -> int:
         """Bytes of memory that `apply` takes at most for each pixel of a frame, the frame and its result included.
 
@@ -132,7 +136,7 @@ class Effect(Generic[P]):
             params: the validated parameters.
 
         Returns:
-            (N, 3, H·scale, W·scale), of the same dtype and range; values outside the range are clipped.
+            (N, channels, H·scale, W·scale), of the same dtype and range; values outside the range are clipped.
         """
         raise NotImplementedError
 
@@ -162,7 +166,7 @@ class Effect(Generic[P]):
                 same frames come again, fewer at a time.
 
         Returns:
-            As `apply`, and what to remember, in memory only and of a size that does not grow.
+            As `apply`, without opacity, and what to remember, in memory only and of a size that does not grow.
         """
         return self.apply(frames, params), memory
 

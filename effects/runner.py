@@ -48,7 +48,8 @@ class Runner:
             params: parameters of this effect.
 
         Returns:
-            (N, 3, H·scale, W·scale) RGB of the same dtype on the runner's device.
+            (N, 3, H·scale, W·scale) RGB, or 4 channels with opacity where the effect makes it, of the same dtype on the
+            runner's device.
         """
         return self._run(frames, params, lambda given, _: (self._apply(given, params), None), None)[0]
 
@@ -138,7 +139,7 @@ class Video:
         self._memory = runner.effect.begin(params)
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Apply the effect to the next frames; shapes, dtypes and ranges as Runner's."""
+        """Apply the effect to the next frames; shapes, dtypes and ranges as Runner's, and never with opacity."""
         result, self._memory = self._runner._run(frames, self._params, self._step, self._memory)
         return result
 

@@ -46,12 +46,18 @@ class Picture:
     alpha: torch.Tensor | None
     format: sniff.Format
 
-    def replaced(self, rgb: torch.Tensor) -> Picture:
-        """The picture with other colours, (3, H·s, W·s) uint8; the opacity is scaled to fit."""
-        alpha = self.alpha
+    def replaced(self, planes: torch.Tensor) -> Picture:
+        """The picture with other colours, (3, H·s, W·s) uint8, its own opacity scaled to fit.
+
+        A fourth plane is opacity, too: what remains of the picture's own.
+        """
+        rgb, alpha = planes[:3], self.alpha
         if alpha is not None and alpha.shape[-2:] != rgb.shape[-2:]:
             scaled = functional.interpolate(alpha[None].float(), size=rgb.shape[-2:], mode="bilinear", antialias=True)
             alpha = scaled[0].round_().clamp_(0, 255).to(torch.uint8)
+        if len(planes) == 4:
+            own = planes[3:]
+            alpha = own if alpha is None else (own.float() * alpha.float() / 255).round_().to(torch.uint8)
         return Picture(rgb, alpha, self.format)
 
 

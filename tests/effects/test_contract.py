@@ -85,8 +85,17 @@ def test_the_size_is_the_scale_that_is_declared(runner, height, width):
     for params in variants(runner) if (height, width) == (31, 17) else [default(runner)]:
         scale = runner.scale(params)
         result = runner(frames(height, width), params)
-        assert result.shape == (1, 3, height * scale, width * scale), params
+        channels = runner.effect.channels(params)
+        assert channels in (3, 4)
+        assert result.shape == (1, channels, height * scale, width * scale), params
         assert result.dtype == torch.uint8
+
+
+def test_a_videos_frames_have_no_opacity(runner):
+    if Media.VIDEO in runner.effect.declaration.media:
+        for params in variants(runner):
+            scale = runner.scale(params)
+            assert runner.video(params)(frames(17, 15, 2)).shape == (2, 3, 17 * scale, 15 * scale), params
 
 
 def test_apply_itself_keeps_dtype_range_and_input(runner):
@@ -101,7 +110,7 @@ def test_apply_itself_keeps_dtype_range_and_input(runner):
     assert torch.equal(given, copy), "apply wrote to its input"
     assert result.dtype == given.dtype
     scale = runner.scale(params)
-    assert result.shape == (2, 3, side * scale, side * scale)
+    assert result.shape == (2, runner.effect.channels(params), side * scale, side * scale)
     assert torch.isfinite(result.to(torch.float32)).all()
     if declared.dtype == "float32":
         # Not 0…255: clipping takes a small overshoot only.
@@ -127,7 +136,7 @@ def test_the_same_input_gives_the_same_output(runner):
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_black_and_white_are_no_accident(runner, level):
-    result = runner(torch.full((1, 3, 20, 20), level, dtype=torch.uint8), default(runner))
+    result = runner(torch.full((1, 3, 20, 20), level, dtype=torch.uint8), default(runner))[:, :3]
     assert (result.to(torch.int16) - level).abs().to(torch.float32).mean() < 64
 
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import resources
 
 import pytest
 from PIL import Image
@@ -24,6 +25,18 @@ def test_the_target_chooses_a_pictures_format(photo, tmp_path, suffix):
     with Image.open(photo) as before, Image.open(target) as after:
         assert after.size == (before.width * 2, before.height * 2)
     assert done == [(1, 1)]
+
+
+def test_a_cut_out_is_seen_through_or_lies_on_white(tmp_path):
+    source = tmp_path / "in.jpg"
+    with resources.files("mayfly.samples").joinpath("portrait.jpg").open("rb") as file:
+        source.write_bytes(file.read())
+    for suffix, mode in ((".png", "RGBA"), (".webp", "RGBA"), (".jpg", "RGB")):
+        local.apply(source, tmp_path / f"out{suffix}", "segment")
+        with Image.open(tmp_path / f"out{suffix}") as result:
+            assert result.mode == mode
+            corner = result.getpixel((5, 5))
+            assert corner[3] == 0 if mode == "RGBA" else min(corner) > 250
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])

@@ -129,6 +129,20 @@ def test_opacity_follows_the_size(scale):
     assert np.abs(again.alpha[0, ::scale, ::scale].numpy().astype(int) - np.asarray(source)[..., 3]).max() <= 10
 
 
+@pytest.mark.parametrize("has_its_own", [True, False])
+def test_what_an_effect_cuts_out_was_seen_before(has_its_own):
+    own = np.full((12, 20), 128, np.uint8)
+    source = Image.fromarray(np.dstack([pattern(), own]) if has_its_own else pattern())
+    decoded = image.decode(saved(source), LIMITS)
+    cut = torch.zeros(1, 12, 20, dtype=torch.uint8)
+    cut[..., :10] = 255
+    again = image.decode(image.encode(decoded.replaced(torch.cat([decoded.rgb, cut]))), LIMITS)
+    assert again.alpha is not None
+    assert (again.alpha[..., :10] == (128 if has_its_own else 255)).all()
+    assert (again.alpha[..., 10:] == 0).all()
+    assert (again.rgb == decoded.rgb).all()
+
+
 def test_profiles_that_change_nothing():
     other = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ"))
     source = Image.new("RGB", (4, 4), (120, 60, 200))
