@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import pydantic
@@ -64,6 +65,7 @@ class Declaration:
         name: the effect's name in every interface; its Celery task is `effects.<name>`.
         summary: one sentence for people.
         parameters: the model that validates parameters.
+        neutral: parameters with which the picture stays as it is, whoever is in it; None where there are none.
         media: the kinds of media it takes; the result is of the same kind.
         locality: where it runs.
         tag: the least that a worker must be able to do.
@@ -81,6 +83,7 @@ class Declaration:
     name: str
     summary: str
     parameters: type[Parameters]
+    neutral: Mapping[str, Any] | None = None
     media: frozenset[Media] = frozenset(Media)
     locality: Locality = Locality.SERVER
     tag: Tag = Tag.CPU

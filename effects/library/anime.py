@@ -67,6 +67,7 @@ class Anime(Effect[AnimeParameters]):
         name="anime",
         summary="Redraws the picture as hand-painted animation, as an ink drawing or as a watercolour.",
         parameters=AnimeParameters,
+        neutral={"strength": 0},
         tag=Tag.GPU,
         batch=4,
         # effects.ops.temporal.CONTEXT, which cannot be imported without torch.

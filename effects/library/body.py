@@ -58,6 +58,7 @@ class Body(Effect[BodyParameters]):
         name="body",
         summary="Changes a body's shape: waist, hips, chest, shoulders, arms, legs, head, posture, or slimmer at all.",
         parameters=BodyParameters,
+        neutral={},
         tag=Tag.GPU,
         batch=1,
         temporal_context=smoothing.context(),

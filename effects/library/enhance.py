@@ -72,6 +72,7 @@ class Enhance(Effect[EnhanceParameters]):
         name="enhance",
         summary="Makes pictures larger with crisp detail, cleans them of noise, blur and JPEG damage, lights the dark.",
         parameters=EnhanceParameters,
+        neutral={"scale": 1, "strength": 0},
         tag=Tag.GPU,
         # The restoring network folds 2×2 pixels into one.
         multiple=2,

@@ -92,6 +92,7 @@ class Fashion(Effect[FashionParameters]):
         name="fashion",
         summary="Recolours a person's clothes or gives them another fabric or pattern, with their folds and light.",
         parameters=FashionParameters,
+        neutral={},
         tag=Tag.GPU,
         batch=1,
         temporal_context=smoothing.context(),

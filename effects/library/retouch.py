@@ -59,6 +59,7 @@ class Retouch(Effect[RetouchParameters]):
         name="retouch",
         summary="Retouches faces: calm skin with its pores, spots, eyes, teeth, lips, light and form.",
         parameters=RetouchParameters,
+        neutral={"smooth": 0, "blemishes": 0, "under_eye": 0, "teeth": 0, "eyes": 0, "lips": 0},
         locality=Locality.DEVICE,
         tag=Tag.CPU,
         face=True,

@@ -87,6 +87,7 @@ class Segment(Effect[SegmentParameters]):
         name="segment",
         summary="Cuts out a person, face, hair, skin or background, blurs or replaces the rest, or shows the mask.",
         parameters=SegmentParameters,
+        neutral={"output": "blur", "blur": 0},
         locality=Locality.DEVICE,
         tag=Tag.CPU,
         face=True,

@@ -1,14 +1,21 @@
 """Every effect of the library does what it declares."""
 
+import functools
 import json
 import re
 
+import numpy as np
 import pytest
+import skimage.data
 import torch
+from PIL import Image
 
 from effects import registry
 from effects.contract import Locality, Media, Parameters
+from effects.errors import NoFace, NoPerson
 from effects.runner import Runner
+from mayfly import local
+from tests.effects.vision import pictures
 
 LIBRARY = [
     name for name, effect in registry.load().items() if effect.__module__.startswith(f"{registry.library.__name__}.")
@@ -33,6 +40,12 @@ def frames(height, width, count=1):
     smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bilinear")
     noise = torch.rand(count, 3, height, width, generator=generator) * 0.1
     return ((smooth * 0.9 + noise) * 255).to(torch.uint8)
+
+
+@functools.cache
+def people():
+    """(1, 3, 256, 256): a person."""
+    return pictures.frame(pictures.resized(pictures.astronaut(), 256, 256))[None]
 
 
 def default(runner):
@@ -138,6 +151,106 @@ def test_the_same_input_gives_the_same_output(runner):
 def test_black_and_white_are_no_accident(runner, level):
     result = runner(torch.full((1, 3, 20, 20), level, dtype=torch.uint8), default(runner))[:, :3]
     assert (result.to(torch.int16) - level).abs().to(torch.float32).mean() < 64
+
+
+def test_neutral_parameters_give_the_picture(runner):
+    declared = runner.effect.declaration
+    assert declared.neutral is not None, "no parameters keep the picture: declare them, or say why there are none"
+    params = registry.parameters(declared.name, declared.neutral)
+    given = torch.cat([people(), frames(256, 256)])
+    for run in (runner, runner.video(params)):
+        result = run(given, params) if run is runner else run(given)
+        assert (result.to(torch.int16) - given).abs().max() <= 1
+    assert runner(frames(1, 1), params).shape == (1, 3, 1, 1)
+
+
+def test_sixteen_bits_are_the_same_picture(runner):
+    if runner.effect.declaration.dtype == "uint8":
+        # It is never given more.
+        assert runner.depth == 8
+        return
+    given, params = people(), default(runner)
+    fine = runner((given.to(torch.int32) * 257).to(torch.uint16), params)
+    assert fine.dtype == torch.uint16
+    assert (fine.to(torch.float32) / 257 - runner(given, params)).abs().max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "I;16", "CMYK"])
+@pytest.mark.parametrize("size", [(1, 1), (33, 20)])
+def test_pictures_of_every_kind_are_taken(runner, mode, size, tmp_path):
+    declared, params = runner.effect.declaration, default(runner)
+    rgb = Image.fromarray(frames(size[1], size[0])[0].permute(1, 2, 0).numpy())
+    if mode == "I;16":
+        source = Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257)
+    else:
+        source = rgb.convert(mode)
+    if mode.endswith("A"):
+        source.putalpha(Image.linear_gradient("L").resize(size))
+    path, target = tmp_path / f"in.{'jpg' if mode == 'CMYK' else 'png'}", tmp_path / "out.png"
+    source.save(path)
+    local.apply(path, target, declared.name, without_people(declared))
+    scale = runner.scale(params)
+    with Image.open(target) as result:
+        assert result.size == (size[0] * scale, size[1] * scale)
+        assert result.mode == ("RGBA" if mode.endswith("A") or runner.effect.channels(params) == 4 else "RGB")
+        if mode.endswith("A"):
+            alpha = np.asarray(source.getchannel("A").resize(result.size, Image.Resampling.BILINEAR)).astype(int)
+            assert np.abs(np.asarray(result.getchannel("A")) - alpha).max() <= 6
+
+
+def needing(runner):
+    """Parameters, for each way to look for somebody, that need somebody to be there."""
+    fields = runner.effect.declaration.parameters.model_fields
+    if "missing" not in fields:
+        return []
+    return [params for params in variants(runner) if not kept(runner, params)]
+
+
+def kept(runner, params):
+    """Whether a picture with people in it stays as it is."""
+    result = runner(people(), params)
+    return result.shape == people().shape and torch.equal(result, people())
+
+
+def test_without_anybody_there_is_a_clear_error_or_the_picture(runner):
+    declared = runner.effect.declaration
+    if "missing" not in declared.parameters.model_fields:
+        assert "face" not in declared.parameters.model_fields, "who can choose a face wants to know when it is missing"
+        return
+    wanted = needing(runner)
+    assert wanted, "no parameters do anything to people"
+    nobody = torch.from_numpy(skimage.data.coffee()[:300, :400].copy()).permute(2, 0, 1)[None]
+    for params in wanted:
+        same = runner(nobody, params)[:, :3]
+        if getattr(params, "output", None) != "mask":
+            assert torch.equal(same, nobody), params
+        with pytest.raises((NoFace, NoPerson)) as caught:
+            runner(nobody, params.model_copy(update={"missing": "error"}))
+        assert caught.value.code in ("no_face", "no_person")
+        # People leave videos.
+        assert runner.video(params.model_copy(update={"missing": "error"}))(nobody).shape == nobody.shape
+
+
+def test_a_chosen_face_is_the_one_that_changes(runner):
+    declared = runner.effect.declaration
+    if "face" not in declared.parameters.model_fields:
+        return
+    given = pictures.frame(pictures.pasted((240, 30, 100), (180, 400, 150), width=640, height=360))[None]
+    for params in needing(runner):
+        if "region" in declared.parameters.model_fields and params.region in ("person", "background"):
+            continue
+        halves = [
+            [half.to(torch.int16) for half in runner(given, params.model_copy(update={"face": face})).split(320, -1)]
+            for face in (0, 1, 2)
+        ]
+        both, first, second = halves
+        # The other's half is as it is without either.
+        assert not torch.equal(first[0], second[0]), params
+        assert not torch.equal(first[1], second[1]), params
+        assert (first[0] - both[0]).abs().to(torch.float32).mean() < 0.2, params
+        assert (second[1] - both[1]).abs().to(torch.float32).mean() < 0.2, params
+        with pytest.raises(NoFace, match="fewer"):
+            runner(given, params.model_copy(update={"face": 7, "missing": "error"}))
 
 
 @pytest.mark.parametrize("name", REPORTS)
