@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def face():
 def test_a_motion_grows_with_its_amount_and_is_what_it_is_called(face, motion):
     measure = grimaces.MEASURES[motion]
     values = [measure(muscles.moved(face, muscles.Expression(**{motion: amount / 4}))) for amount in range(-4, 5)]
-    assert all(second > first for first, second in zip(values, values[1:], strict=False))
+    assert all(second > first for first, second in itertools.pairwise(values))
 
 
 def test_no_motion_moves_nothing(face):
