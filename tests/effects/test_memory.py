@@ -22,8 +22,12 @@ HEAVY = [
     ("enhance", {"scale": 1, "low_light": 1, "deblur": 1}),
     ("body", {"slim": 1, "head": -1}),
     ("enhance", {"scale": 4}),
+    ("expression", {"smile": 1, "mouth_open": 1, "eyes_open": -1}),
     ("fashion", {"pattern": "tartan"}),
     ("retouch", {"slim": 1, "eye_size": 1}),
+    ("segment", {"output": "blur"}),
+    ("segment", {"output": "replace", "wrap": 1}),
+    ("segment", {"region": "hair"}),
 ]
 
 

@@ -49,7 +49,7 @@ def test_the_border_does_not_move(face):
 def test_lips_part_along_their_line(face):
     after, shift = field(face, mouth_open=1)
     upper, lower = after[13].astype(np.float64), after[14].astype(np.float64)
-    above, below = at(shift, np.stack([upper, lower]) + [[0, -2], [0, 2]])[:, 1]
+    above, below = at(shift, np.add([upper, lower], [[0, -2], [0, 2]]))[:, 1]
     assert abs(above) < 0.03 * face.size
     assert below < -0.08 * face.size
 
