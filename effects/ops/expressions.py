@@ -36,14 +36,28 @@ def change(frame: Tensor, face: Face, asked: muscles.Expression) -> None:
     before, after = face.points - corner, muscles.moved(face, asked) - corner
     shut = muscles.moved(face, dataclasses.replace(asked, mouth_open=min(asked.mouth_open, 0.0))) - corner
     size = (bottom - top, right - left)
-    shift = face_field.shifts(before, after, size, eyes=asked.moves_eyes, mouth=asked.opens_mouth, device=frame.device)
-    x = torch.arange(size[1], device=frame.device)[None, :] + 0.5
-    y = torch.arange(size[0], device=frame.device)[:, None] + 0.5
-    where = torch.stack([(x + shift[0]) * (2 / size[1]) - 1, (y + shift[1]) * (2 / size[0]) - 1], -1)
-    result = functional.grid_sample(part, where[None], mode="bicubic", padding_mode="reflection", align_corners=False)
-    result = torch.where(shift.abs().amax(0) > _LEAST, result.clamp_(0, 1), part)
+    shift, seams = face_field.shifts(
+        before, after, size, eyes=asked.moves_eyes, mouth=asked.opens_mouth, device=frame.device
+    )
+    result = _sampled(part, shift, (0, 0))
+    for seam in seams:
+        box = (..., slice(seam.box[1], seam.box[3]), slice(seam.box[0], seam.box[2]))
+        # Colours are mixed, and not places: between two places lies something else.
+        result[box] = torch.lerp(result[box], _sampled(part, seam.below, seam.box[:2]), seam.share)
     if asked.moves_eyes:
         eyeballs.put(result, part, before, after)
     if asked.opens_mouth:
         mouth_inside.put(result, part, before, after, shut)
     part.copy_(result)
+
+
+def _sampled(part: Tensor, shift: Tensor, corner: tuple[int, int]) -> Tensor:
+    """The (1, 3, H, W) part as it is `shift`, (2, h, w), away from a box whose left and top are given."""
+    height, width = part.shape[-2:]
+    left, top = corner
+    bottom, right = top + shift.shape[1], left + shift.shape[2]
+    x = torch.arange(left, right, device=part.device)[None, :] + 0.5
+    y = torch.arange(top, bottom, device=part.device)[:, None] + 0.5
+    where = torch.stack([(x + shift[0]) * (2 / width) - 1, (y + shift[1]) * (2 / height) - 1], -1)
+    moved = functional.grid_sample(part, where[None], mode="bicubic", padding_mode="reflection", align_corners=False)
+    return torch.where(shift.abs().amax(0) > _LEAST, moved.clamp_(0, 1), part[..., top:bottom, left:right])

@@ -71,6 +71,21 @@ class Line:
     lower: tuple[int, ...]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Seam:
+    """Around a line: the field of what lies below it, and how much of a pixel does. The field itself is that above.
+
+    Attributes:
+        box: left, top, right, bottom in pixels.
+        below: (2, h, w), as the field.
+        share: (h, w) in 0…1.
+    """
+
+    box: Box
+    below: Tensor
+    share: Tensor
+
+
 MOUTH = Line(upper=names.UPPER_LIP_BOTTOM, lower=names.LOWER_LIP_TOP)
 RIGHT_EYE = Line(upper=names.RIGHT_UPPER_LID, lower=names.RIGHT_LOWER_LID)
 LEFT_EYE = Line(upper=names.LEFT_UPPER_LID[::-1], lower=names.LEFT_LOWER_LID[::-1])
@@ -108,8 +123,8 @@ class _Spline:
 
 def shifts(
     before: Points, after: Points, size: tuple[int, int], *, eyes: bool, mouth: bool, device: torch.device
-) -> Tensor:
-    """Where each pixel of a part comes from, relative to itself: (2, H, W) float32, x and y in pixels.
+) -> tuple[Tensor, list[Seam]]:
+    """Where each pixel of a part comes from, relative to itself: (2, H, W) float32, x and y in pixels, and its seams.
 
     Args:
         before: (478, 2), a face's points in the part's pixels, old places.
@@ -132,8 +147,8 @@ def shifts(
     if eyes:
         field = torch.lerp(field, middle.on(whole), _below_eyes(after, whole))
     if mouth:
-        field = torch.lerp(field, bottom.on(whole), _below(after, MOUTH, whole))
-    result = _enlarged(field, whole.box)
+        field = torch.lerp(field, bottom.on(whole), _below(after, MOUTH, whole)[0])
+    result, seams = _enlarged(field, whole.box), []
     # Around the lines once more: on a finer grid, and the lines as sharp as the picture.
     for line in ([RIGHT_EYE, LEFT_EYE] if eyes else []) + ([MOUTH] if mouth else []):
         points = [*line.upper, *line.lower]
@@ -142,10 +157,14 @@ def shifts(
             fine = _Grid(box, min(1.0, _FINER * scale), device)
             first, second = (middle, bottom) if line is MOUTH else (top, middle)
             above, below = _enlarged(first.on(fine), box), _enlarged(second.on(fine), box)
-            result[:, box[1] : box[3], box[0] : box[2]] = torch.lerp(
-                above, below, _below(after, line, _Grid(box, 1, device))
-            )
-    return result * _window(size, device)
+            share, sharp = _below(after, line, _Grid(box, 1, device))
+            mixed = torch.lerp(above, below, share)
+            result[:, box[1] : box[3], box[0] : box[2]] = torch.lerp(mixed, above, sharp)
+            seams.append(Seam(box=box, below=torch.lerp(mixed, below, sharp), share=share))
+    window = _window(size, device)
+    for seam in seams:
+        seam.below.mul_(window[seam.box[1] : seam.box[3], seam.box[0] : seam.box[2]])
+    return result * window, seams
 
 
 def _enlarged(field: Tensor, box: Box) -> Tensor:
@@ -208,7 +227,7 @@ def _window(size: tuple[int, int], device: torch.device) -> Tensor:
 
 def _below_eyes(after: Points, grid: _Grid) -> Tensor:
     """(h, w): 1 below the lids' line, 0 above."""
-    right, left = (_below(after, line, grid) for line in (RIGHT_EYE, LEFT_EYE))
+    right, left = (_below(after, line, grid)[0] for line in (RIGHT_EYE, LEFT_EYE))
     inner = after[[names.RIGHT_EYE_INNER, names.LEFT_EYE_INNER]].astype(np.float64)
     across = inner[1] - inner[0]
     length = max(float((across**2).sum()), 1.0)
@@ -217,8 +236,8 @@ def _below_eyes(after: Points, grid: _Grid) -> Tensor:
     return torch.lerp(right, left, blur.smoothstep(0.2, 0.8, along))
 
 
-def _below(after: Points, line: Line, grid: _Grid) -> Tensor:
-    """(h, w): 1 below a line, 0 above; sharp between the line's corners, ever softer beyond them."""
+def _below(after: Points, line: Line, grid: _Grid) -> tuple[Tensor, Tensor]:
+    """(h, w): 1 below a line, 0 above, ever softer beyond the line's corners; and 1 where it is sharp, 0 beyond."""
     between = (after[list(line.upper)].astype(np.float64) + after[list(line.lower)]) / 2
     first, last = between[0], between[-1]
     half = max(float(np.hypot(*(last - first))) / 2, 1.0)
@@ -234,4 +253,4 @@ def _below(after: Points, line: Line, grid: _Grid) -> Tensor:
         curve = curve * inside + float(factor)
     off = x * float(down[0]) + y * float(down[1]) - curve
     soft = _SHARP + (along.abs() - 0.96).clamp_min(0) * (_LOST * 2 * half)
-    return blur.smoothstep(-1.0, 1.0, off / soft)
+    return blur.smoothstep(-1.0, 1.0, off / soft), 1 - blur.smoothstep(0.85, 1.05, along.abs())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 # At 1, in widths of the mouth: corners up and outwards, and how far the jaw drops.
-_CORNERS_UP, _CORNERS_OUT, _JAW = 0.12, 0.06, 0.36
+_CORNERS_UP, _CORNERS_OUT, _JAW = 0.13, 0.05, 0.36
 # No mouth opens further, in its widths.
 _WIDEST = 0.6
 # In widths of both eyes together: brows up, down, inner ends together and down.

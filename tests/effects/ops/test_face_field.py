@@ -21,9 +21,14 @@ def face():
 def field(face, **given):
     asked = muscles.Expression(**given)
     after = muscles.moved(face, asked)
-    return after, face_field.shifts(
+    shift, seams = face_field.shifts(
         face.points, after, SIZE, eyes=asked.moves_eyes, mouth=asked.opens_mouth, device=CPU
-    ).numpy()
+    )
+    for seam in seams:
+        left, top, right, bottom = seam.box
+        place = shift[:, top:bottom, left:right]
+        place.copy_(torch.where(seam.share > 0.5, seam.below, place))
+    return after, shift.numpy()
 
 
 def at(shift, points):
