@@ -22,8 +22,8 @@ from tests.effects.vision import pictures
 
 AMOUNTS = (-1.0, -0.5, 0.5, 1.0)
 # The least share of what is asked that is found again, without glasses before eyes and brows. Wanted is 0.6; where it
-# is less here, MediaPipe's points move less than the picture does (docs/effects.md has the figures); a turn, found at 0.61
-# at least, is left a margin for other processors.
+# is less here, MediaPipe's points move less than the picture does (docs/effects.md has the figures); a turn, found at
+# 0.61 at least, is left a margin for other processors.
 BY_MEDIAPIPE = {"smile": 0.6, "mouth_open": 0.6, "turn_x": 0.55, "turn_y": 0.45, "gaze_x": 0.35, "eyes_open": 0.25}
 BY_FLOW = {"smile": 0.6, "frown": 0.6, "brows": 0.6, "turn_x": 0.6, "turn_y": 0.6, "gaze_x": 0.5}
 
