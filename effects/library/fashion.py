@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from effects import registry
+from effects import registry, weights
 from effects.contract import Declaration, Effect, Parameters, Tag
-from effects.errors import NoPerson
+from effects.errors import InvalidParameters, NoPerson
 from effects.lazy import torch
 from effects.ops import inline_pictures
 from effects.vision import smoothing
@@ -29,12 +29,14 @@ Pattern = Literal["none", "stripes", "hoops", "checks", "tartan", "dots", "denim
 _FIT_SIDE = 192
 # How quickly the usual lightness of a cloth follows in a video; at a jump it is another cloth.
 _FOLLOWS, _JUMPS = 0.15, 0.12
+# What a model sees around the garments that it paints, as a share of their longer side.
+_SURROUNDINGS = 0.25
 # A pattern's repeat in body sizes.
 _REPEAT = 0.22
 
 
 class FashionParameters(Parameters):
-    """Without a colour, a pattern or a fabric the picture stays as it is, and nobody is looked for."""
+    """Without a colour, a pattern, a fabric or a prompt the picture stays as it is, and nobody is looked for."""
 
     garment: Literal["upper", "lower", "full"] = Field(
         "upper", description="upper: what is worn on trunk and arms; lower: on hips and legs; full: both"
@@ -55,10 +57,28 @@ class FashionParameters(Parameters):
     )
     pattern_size: float = Field(1.0, ge=0.25, le=4, description="size of the pattern; 1 suits the body")
     fabric: Literal["own", "cotton", "silk", "leather"] = Field("own", description="how the garment takes light")
+    prompt: str | None = Field(
+        None,
+        pattern=r"^[^\x00-\x1f\x7f]{1,300}$",
+        description="in words what is worn instead, for pictures only and with an installed model; colour, pattern and "
+        "fabric have no part in it",
+    )
+    model: str | None = Field(
+        None, pattern=weights.NAME, description="an installed inpainting pipeline, which paints what the prompt says"
+    )
+    steps: int = Field(30, ge=1, le=100, description="of the model: more are slower and finer")
+    guidance: float = Field(7.5, ge=1, le=20, description="of the model: how closely the prompt is followed")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="of the model: the same seed paints the same")
     strength: float = Field(1.0, ge=0, le=1, description="how much of the new look is applied; 0 keeps the picture")
     missing: Literal["error", "ignore"] = Field(
         "error", description="what to do where nobody wears the garment in view: refuse, or leave the picture as it is"
     )
+
+    @model_validator(mode="after")
+    def _prompts_have_a_model(self) -> Self:
+        if (self.prompt is None) != (self.model is None):
+            raise ValueError("prompt and model go together")
+        return self
 
     @field_validator("pattern_image")
     @classmethod
@@ -111,6 +131,8 @@ class Fashion(Effect[FashionParameters]):
         return torch.cat([self._next(frame, params, _Memory(), is_video=False)[0] for frame in frames.split(1)])
 
     def begin(self, params: FashionParameters) -> _Memory:
+        if params.prompt is not None:
+            raise InvalidParameters("prompt: what a model paints would flicker in a video; give a picture, or a colour")
         return _Memory()
 
     def apply_next(self, frames: Tensor, params: FashionParameters, memory: Any) -> tuple[Tensor, Any]:
@@ -150,12 +172,14 @@ class Fashion(Effect[FashionParameters]):
                 )
             return frame, _Memory(pose=poses, faces=tracks)
         worn = tuple(_followed(memory.worn, frame, garment) for garment in found)
+        if params.prompt is not None:
+            return _painted(frame, worn, params), _Memory()
         return _dressed(frame, worn, pose, params), _Memory(pose=poses, faces=tracks, worn=worn)
 
 
 def _is_neutral(params: FashionParameters) -> bool:
     plain = params.colour is None and params.pattern == "none" and params.pattern_image is None
-    return params.strength == 0 or (plain and params.fabric == "own")
+    return params.strength == 0 or (plain and params.fabric == "own" and params.prompt is None)
 
 
 def _followed(before: tuple[_Worn, ...], frame: Tensor, garment: Garment) -> _Worn:
@@ -188,6 +212,28 @@ def _dressed(frame: Tensor, worn: tuple[_Worn, ...], pose: Pose, params: Fashion
         alpha = item.mask.signal.value[None].clamp(0, 1)
         new = _look(lab, alpha, item.usual, pose, params)
         result = torch.lerp(result, recolour.shown(new), alpha * params.strength)
+    return result
+
+
+def _painted(frame: Tensor, worn: tuple[_Worn, ...], params: FashionParameters) -> Tensor:
+    """The frame with what the prompt says where its garments are."""
+    from effects.networks import try_on
+
+    assert params.prompt is not None and params.model is not None
+    model = try_on.get(params.model, frame.device)
+    alpha = torch.stack([item.mask.signal.value for item in worn]).amax(0)[None].clamp(0, 1)
+    rows, columns = (torch.nonzero(alpha[0, 0].amax(axis) > 0.02)[:, 0].tolist() for axis in (1, 0))
+    more = round(_SURROUNDINGS * max(rows[-1] - rows[0], columns[-1] - columns[0])) + 8
+    height, width = frame.shape[-2:]
+    place = (
+        ...,
+        slice(max(0, rows[0] - more), min(height, rows[-1] + 1 + more)),
+        slice(max(0, columns[0] - more), min(width, columns[-1] + 1 + more)),
+    )
+    part, share = frame[place], alpha[place]
+    made = model(part, share, params.prompt, steps=params.steps, guidance=params.guidance, seed=params.seed)
+    result = frame.clone()
+    result[place] = torch.lerp(part, made, share * params.strength)
     return result
 
 

@@ -7,6 +7,7 @@ same form; `mayfly models` fills it, and an entry point names it to `use`.
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,14 +91,19 @@ def entry(name: str, folder: Path = FOLDER) -> Entry:
 
 
 def load(name: str, folder: Path = FOLDER) -> dict[str, Tensor]:
-    """Read weights and verify their size and SHA-256.
+    """Read weights and verify their size and SHA-256; arguments and errors as `load_with_texts`."""
+    return load_with_texts(name, folder)[0]
+
+
+def load_with_texts(name: str, folder: Path = FOLDER) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read weights, and the texts in their file's header, and verify their size and SHA-256.
 
     Args:
         name: as in the manifest.
         folder: where the manifest and the file lie.
 
     Returns:
-        Tensors on the CPU by parameter name.
+        Tensors on the CPU by parameter name; texts by name, of a file that has any.
 
     Raises:
         WeightsError: not in the manifest, not there, or not the bytes that the manifest names.
@@ -114,6 +120,13 @@ def load(name: str, folder: Path = FOLDER) -> dict[str, Tensor]:
     if len(data) != expected.size or hashlib.sha256(data).hexdigest() != expected.sha256:
         raise WeightsError(f"the weights {name} are not what the manifest names; install mayfly again")
     try:
-        return parse(data)
-    except SafetensorError:
+        return parse(data), _texts(data)
+    except (SafetensorError, ValueError):
         raise WeightsError(f"the weights {name} are not in the safetensors format; install mayfly again") from None
+
+
+def _texts(data: bytes) -> dict[str, str]:
+    """What a safetensors file says beside its tensors: eight bytes of length, then a header in JSON."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    texts: dict[str, str] = header.get("__metadata__", {})
+    return texts

@@ -15,21 +15,23 @@ import pydantic
 
 from effects import weights
 from effects.errors import WeightsError
-from effects.weights import Entry
+from effects.weights import Entry, pipelines
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _PICKLES = {".pth", ".pt", ".ckpt"}
 # A checkpoint is tried on pictures of this size; face models want theirs.
-_TRIAL, _FACE_TRIAL = 48, 512
+_TRIAL, _FACE_TRIAL, _DRESS_TRIAL = 48, 512, 64
 
 
 def add(source: Path, folder: Path, *, name: str, version: str, licence: str, origin: str) -> Entry:
     """Convert a checkpoint to safetensors, run it once, and enter it in the folder's manifest.
 
     Args:
-        source: a .safetensors file, or a .pth that holds nothing but tensors.
+        source: a .safetensors file, a .pth that holds nothing but tensors, or a folder with an inpainting pipeline of
+            diffusers in safetensors.
         folder: of the models; made where it is missing.
         name: what parameters call it.
         version: free text that changes with the bytes.
@@ -42,17 +44,15 @@ def add(source: Path, folder: Path, *, name: str, version: str, licence: str, or
     import torch
     from safetensors.torch import save
 
-    from effects.networks.installed import Model
-
     if not re.fullmatch(weights.NAME, name):
         raise WeightsError("a model's name is of small letters, digits, dots, dashes and underscores; choose another")
     known = weights.manifest(folder) if (folder / "manifest.json").exists() else {}
     if name in known or name in weights.manifest():
         raise WeightsError("a model of this name is installed; choose another name")
-    state = read(source)
-    model = Model(state, torch.device("cpu"))
+    state, texts = pipelines.read(source) if source.is_dir() else (read(source), {})
+    model = _built(state, texts, torch.device("cpu"))
     _try(model)
-    data = save({key: value.detach().clone().contiguous() for key, value in state.items()})
+    data = save({key: value.detach().clone().contiguous() for key, value in state.items()}, texts or None)
     try:
         entry = Entry(
             name=name,
@@ -122,24 +122,34 @@ def verify(name: str, folder: Path) -> None:
     import torch
 
     from effects.networks import enhancer
-    from effects.networks.installed import Model
 
-    entry, state = weights.entry(name, folder), weights.load(name, folder)
+    entry, (state, texts) = weights.entry(name, folder), weights.load_with_texts(name, folder)
     if entry.architecture.get("network") == "enhancer":
         enhancer.build(entry.architecture).load_state_dict(state)
         return
-    _try(Model(state, torch.device("cpu")))
+    _try(_built(state, texts, torch.device("cpu")))
+
+
+def _built(state: Mapping[str, Tensor], texts: Mapping[str, str], device: torch.device) -> Any:
+    """A model of what was read; a pipeline has texts."""
+    if texts:
+        from effects.networks import try_on
+
+        return try_on.TryOn(state, texts, device)
+    from effects.networks.installed import Model
+
+    return Model(state, device)
 
 
 def _try(model: Any) -> None:
     """Run a model on a small picture: the right size, finite, not the same colour everywhere."""
     import torch
 
-    side = _FACE_TRIAL if model.purpose == "face" else _TRIAL
+    side = {"face": _FACE_TRIAL, "dress": _DRESS_TRIAL}.get(model.purpose, _TRIAL)
     ramp = torch.linspace(0, 1, side)
     picture = torch.stack([ramp.expand(side, side), ramp.expand(side, side).T, 1 - ramp.expand(side, side)])[None]
     try:
-        result = model(picture)
+        result = model.tried(picture) if model.purpose == "dress" else model(picture)
     except Exception:  # noqa: BLE001 - a foreign network raises whatever it likes
         raise WeightsError("the model was read but does not run; choose another checkpoint") from None
     if result.shape != (1, 3, side * model.scale, side * model.scale) or not bool(result.isfinite().all()):
