@@ -138,8 +138,8 @@ def zone(scene: Scene, part: Part) -> tuple[Mask, Mask]:
         core |= _limb(scene, (hip, knee), 0.25 * size)
     for heel, foot in _FEET:
         # Shoes are no trousers.
-        place &= ~_limb(scene, (heel, foot), 0.25 * size)
-    return place & _below(scene, middle - 0.1 * size * down, down), core
+        place &= ~_limb(scene, (heel, foot), 0.18 * size)
+    return place & _below(scene, middle - 0.22 * size * down, down), core
 
 
 def _below(scene: Scene, point: Values, down: Values) -> Mask:

@@ -34,8 +34,10 @@ def list_models(json: Json = False) -> None:
 
 @app.command("add")
 def add(
-    file: Annotated[Path, typer.Argument(help="a .safetensors checkpoint, or a .pth that holds nothing but tensors")],
-    name: Annotated[str, typer.Option(help="what the parameters model and face_model call it")],
+    file: Annotated[
+        Path, typer.Argument(help="a .safetensors or .pth checkpoint, or a folder with an inpainting pipeline")
+    ],
+    name: Annotated[str, typer.Option(help="what effects' parameters call it")],
     licence: Annotated[str, typer.Option(help="the checkpoint's licence: its SPDX identifier, or its name")],
     source: Annotated[str, typer.Option(help="where the checkpoint comes from")],
     version: Annotated[str, typer.Option()] = "1",
