@@ -69,5 +69,6 @@ def parameters(name: str, given: Mapping[str, Any]) -> Parameters:
                 # The caller's word is not repeated: it may be anything.
                 lines.append(f"{name} takes only these parameters: {', '.join(known) or 'none'}")
             else:
-                lines.append(f"{field}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+                said = problem["msg"].removeprefix("Value error, ")
+                lines.append(f"{field}: {said[0].lower()}{said[1:]}" if field else said)
         raise InvalidParameters("; ".join(dict.fromkeys(lines))) from None

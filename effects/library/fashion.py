@@ -77,7 +77,7 @@ class FashionParameters(Parameters):
     @model_validator(mode="after")
     def _prompts_have_a_model(self) -> Self:
         if (self.prompt is None) != (self.model is None):
-            raise ValueError("prompt and model go together")
+            raise ValueError("prompt and model go together: give both, or neither")
         return self
 
     @field_validator("pattern_image")

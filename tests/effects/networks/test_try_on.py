@@ -99,9 +99,14 @@ def test_it_is_loaded_once_and_let_go_when_memory_is_wanted(published, folder):
 
 
 def test_prompts_are_for_pictures_and_need_a_model(published, folder):
-    for given in ({"prompt": "a coat"}, {"model": "tailor"}, {"prompt": "x" * 301, "model": "tailor"}):
-        with pytest.raises(InvalidParameters):
+    for given, said in (
+        ({"prompt": "a coat"}, "prompt and model go together"),
+        ({"model": "tailor"}, "prompt and model go together"),
+        ({"prompt": "x" * 301, "model": "tailor"}, "prompt: "),
+    ):
+        with pytest.raises(InvalidParameters, match=f"^{said}") as caught:
             registry.parameters("fashion", given)
+        assert "coat" not in str(caught.value)
     params = registry.parameters("fashion", {"prompt": "a coat", "model": "tailor"})
     with pytest.raises(UnknownModel):
         Runner(registry.find("fashion")())(pictures.frame(data.astronaut())[None], params)
