@@ -38,6 +38,10 @@ _SHARP, _LOST = 0.6, 0.9
 
 _UPPER_LIDS = {*names.RIGHT_UPPER_LID[1:-1], *names.LEFT_UPPER_LID[1:-1]}
 _LOWER_LIDS = {*names.RIGHT_LOWER_LID[1:-1], *names.LEFT_LOWER_LID[1:-1]}
+# Without them a lid that closes would be stretched unevenly, and show a piece of the eye above its edge.
+_ON_LIDS = {*range(names.COUNT, names.COUNT + 2 * len(names.RIGHT_UPPER_LID[1:-1]))}
+# How much of the lid, from its edge, is not stretched.
+_LASHES = 0.3
 _UPPER_LIP = {*names.UPPER_LIP_TOP[1:-1], *names.UPPER_LIP_BOTTOM[1:-1]}
 _LOWER_LIP = {*names.LOWER_LIP_TOP[1:-1], *names.LOWER_LIP_BOTTOM[1:-1]}
 _OTHERS = {
@@ -135,8 +139,9 @@ def shifts(
         device: where it is wanted.
     """
     height, width = size
+    before, after = _with_lids(before, after)
     above_mouth = _OTHERS | _UPPER_LIP | (set() if mouth else _LOWER_LIP)
-    top = _spline(before, after, above_mouth | _UPPER_LIDS | (set() if eyes else _LOWER_LIDS), size, device)
+    top = _spline(before, after, above_mouth | _UPPER_LIDS | _ON_LIDS | (set() if eyes else _LOWER_LIDS), size, device)
     middle = _spline(before, after, above_mouth | _LOWER_LIDS, size, device) if eyes else top
     bottom = _spline(before, after, _OTHERS | _LOWER_LIP | _LOWER_LIDS, size, device) if mouth else middle
 
@@ -165,6 +170,19 @@ def shifts(
     for seam in seams:
         seam.below.mul_(window[seam.box[1] : seam.box[3], seam.box[0] : seam.box[2]])
     return result * window, seams
+
+
+def _with_lids(before: Points, after: Points) -> tuple[Points, Points]:
+    """A face's points and more of them: above the edges of the upper lids, which go along with their lashes."""
+    old, new = [before], [after]
+    for lid, fold in ((names.RIGHT_UPPER_LID, names.RIGHT_UPPER_FOLD), (names.LEFT_UPPER_LID, names.LEFT_UPPER_FOLD)):
+        edge, above = list(lid)[1:-1], list(fold)[1:-1]
+        strip = _LASHES * (before[above] - before[edge])
+        old.append(before[edge] + strip)
+        # A lid that opens has less room.
+        room = np.linalg.norm(after[above] - after[edge], axis=1) / np.maximum(np.linalg.norm(strip, axis=1), 1e-3)
+        new.append(after[edge] + strip * np.minimum(1, 0.7 * room)[:, None])
+    return np.concatenate(old).astype(np.float32), np.concatenate(new).astype(np.float32)
 
 
 def _enlarged(field: Tensor, box: Box) -> Tensor:

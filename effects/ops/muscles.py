@@ -244,9 +244,10 @@ def _gaze(points: Floats, shift: Floats, change: Expression, eye: _Eye) -> None:
     shift[eye.iris, 0] += change.gaze_x * _SIDEWAYS * width
     up = change.gaze_y * _UP * width
     shift[eye.iris, 1] -= up
-    # Lids follow the eye.
-    shift[eye.upper[1:-1], 1] -= 0.6 * up
-    shift[eye.lower[1:-1], 1] -= 0.25 * up
+    # Lids follow the eye as far as they are open.
+    follows = up * (1 + min(change.eyes_open, 0.0))
+    shift[eye.upper[1:-1], 1] -= 0.6 * follows
+    shift[eye.lower[1:-1], 1] -= 0.25 * follows
 
 
 def _turned(points: Floats, depth: Floats, yaw: float, pitch: float) -> Floats:

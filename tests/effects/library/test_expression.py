@@ -97,10 +97,11 @@ def test_eyes_close(runner, finder, who):
     assert grimaces.eyes_open(face_of(finder, shown).points) < 0.7 * grimaces.eyes_open(face.points)
 
 
-def test_of_a_closed_eye_no_iris_is_seen(runner, finder):
+@pytest.mark.parametrize("more", [{}, {"gaze_y": -1}, {"brows": 1, "gaze_y": -1, "frown": -1}, {"gaze_x": 1}])
+def test_of_a_closed_eye_no_iris_is_seen(runner, finder, more):
     picture = portraits.close_up(700)
     face = face_of(finder, picture)
-    shown = expressed(runner, picture, eyes_open=-1)
+    shown = expressed(runner, picture, eyes_open=-1, **more)
     for iris in (face_points.RIGHT_PUPIL, face_points.LEFT_PUPIL):
         x, y = np.round(face.points[iris] - 0.5).astype(int)
         window = (slice(y - 3, y + 4), slice(x - 3, x + 4))

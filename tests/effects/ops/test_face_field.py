@@ -59,6 +59,20 @@ def test_lips_part_along_their_line(face):
     assert below < -0.08 * face.size
 
 
+@pytest.mark.parametrize("more", [{}, {"brows": 1, "frown": -1, "gaze_y": -1, "turn_x": 1, "turn_y": 1}])
+def test_of_a_lid_that_closes_only_skin_is_seen(face, more):
+    """Between its fold and its edge, pixels come from no further down than the edge."""
+    after, shift = field(face, eyes_open=-1, **more)
+    for lid, fold in (
+        (names.RIGHT_UPPER_LID, names.RIGHT_UPPER_FOLD),
+        (names.LEFT_UPPER_LID, names.LEFT_UPPER_FOLD),
+    ):
+        for edge, top in zip(lid[3:-3], fold[3:-3], strict=True):
+            places = after[top] + (after[edge] - after[top]) * np.linspace(0, 0.85, 12)[:, None]
+            come_from = at(shift, places)[:, 1] + places[:, 1]
+            assert come_from.max() < face.points[edge, 1] + 0.012 * face.size
+
+
 def test_it_is_smooth_but_for_the_lines(face):
     _, shift = field(face, turn_x=1, brows=1)
     steps = max(np.abs(np.diff(shift, axis=axis)).max() for axis in (1, 2))
