@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from effects import weights
 from effects.errors import UnknownModel, WeightsError
@@ -20,6 +21,8 @@ from effects.weights import pipelines
 from effects.weights.shelf import shelf
 
 DRESS = "dress"
+# Where a mask is fainter, what is painted does not show.
+_LEAST = 0.02
 
 
 class TryOn:
@@ -33,12 +36,19 @@ class TryOn:
         os.environ["HF_HUB_OFFLINE"] = "1"
         try:
             with quiet():
-                from diffusers import StableDiffusionInpaintPipeline
-                from diffusers.utils import logging
+                import diffusers
+                import transformers
         except ImportError:
             raise WeightsError("prompts need diffusers; install mayfly[diffusion] on the workers") from None
-        logging.set_verbosity_error()
-        self._device = device
+        # Their warnings quote prompts, and their progress is nobody's.
+        for library in (diffusers, transformers):
+            library.utils.logging.set_verbosity_error()
+            library.utils.logging.disable_progress_bar()
+        kinds = {
+            "unet": diffusers.UNet2DConditionModel,
+            "vae": diffusers.AutoencoderKL,
+            "text_encoder": transformers.CLIPTextModel,
+        }
         dtype = torch.float16 if device.type == "cuda" else torch.float32
         with tempfile.TemporaryDirectory() as name:
             pipelines.write(Path(name), state, texts)
@@ -46,9 +56,13 @@ class TryOn:
                 with quiet(), warnings.catch_warnings():
                     # Published configurations are old; what they need is mended as they are read.
                     warnings.simplefilter("ignore")
-                    made = StableDiffusionInpaintPipeline.from_pretrained(
-                        name, torch_dtype=dtype, local_files_only=True, use_safetensors=True, safety_checker=None
+                    given: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "torch_dtype": dtype}
+                    parts = {part: _whole(kind, Path(name) / part, given) for part, kind in kinds.items()}
+                    made = diffusers.StableDiffusionInpaintPipeline.from_pretrained(
+                        name, safety_checker=None, **given, **parts
                     )
+            except WeightsError:
+                raise
             except Exception:  # noqa: BLE001 - the libraries raise anything when files do not fit together
                 raise WeightsError("diffusers does not read this pipeline; choose another one") from None
         self._pipe: Any = made.to(device)
@@ -56,7 +70,10 @@ class TryOn:
         factor = self._pipe.vae_scale_factor
         self._side = int(self._pipe.unet.config.sample_size) * factor
         self._multiple = factor * 2 ** (len(self._pipe.unet.config.down_block_types) - 1)
-        self.size = sum(value.numel() * value.element_size() for value in state.values())
+        self._margin = factor
+        # As they are held: files are often of half precision where the processor is not.
+        tensors = [tensor for part in parts.values() for tensor in part.state_dict().values()]
+        self.size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def __call__(self, picture: Tensor, mask: Tensor, prompt: str, *, steps: int, guidance: float, seed: int) -> Tensor:
         """Paint what a prompt says.
@@ -75,11 +92,14 @@ class TryOn:
         size = (picture.shape[-2], picture.shape[-1])
         scale = self._side / max(size)
         height, width = (max(1, round(length * scale / self._multiple)) * self._multiple for length in size)
+        # All that the soft edge touches, and a latent cell more: the old clothes are not to shine through.
+        hidden = (_resized(mask, (height, width)) > _LEAST).to(picture.dtype)
+        hidden = functional.max_pool2d(hidden, 2 * self._margin + 1, stride=1, padding=self._margin)
         with torch.inference_mode():
             result = self._pipe(
                 prompt=prompt,
                 image=_resized(picture, (height, width)),
-                mask_image=(_resized(mask, (height, width)) > 0.5).to(picture.dtype),
+                mask_image=hidden,
                 height=height,
                 width=width,
                 num_inference_steps=steps,
@@ -107,6 +127,18 @@ def get(name: str, device: torch.device) -> TryOn:
 
     found: TryOn = shelf.take((entry.sha256, str(device)), load)
     return found
+
+
+def _whole(kind: Any, folder: Path, given: Mapping[str, Any]) -> torch.nn.Module:
+    """A part with each of its weights from the file. Raises WeightsError.
+
+    The libraries give random ones where a file has none, others at each load.
+    """
+    made, facts = kind.from_pretrained(folder, output_loading_info=True, **given)
+    if facts["missing_keys"]:
+        raise WeightsError("this pipeline lacks some of its weights; get it again, or choose another one")
+    part: torch.nn.Module = made
+    return part
 
 
 def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -131,8 +131,8 @@ def verify(name: str, folder: Path) -> None:
 
 
 def _built(state: Mapping[str, Tensor], texts: Mapping[str, str], device: torch.device) -> Any:
-    """A model of what was read; a pipeline has texts."""
-    if texts:
+    """A model of what was read; a pipeline has an index among its texts."""
+    if pipelines.INDEX in texts:
         from effects.networks import try_on
 
         return try_on.TryOn(state, texts, device)

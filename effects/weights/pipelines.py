@@ -44,7 +44,7 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     state: dict[str, Tensor] = {}
     texts: dict[str, str] = {}
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = json.loads(_own(folder, folder / INDEX).read_text())
         if index.get("_class_name") != KIND:
             raise WeightsError(f"this pipeline is another one than {KIND}; choose one that inpaints")
         # What else a pipeline may have, such as a safety checker, is not installed.
@@ -55,11 +55,11 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         texts[INDEX] = json.dumps(facts | {"requires_safety_checker": False} | kept)
         for part in kept:
             for path in sorted((folder / part).glob("*")):
-                if path.suffix in (".json", ".txt") and path.stat().st_size <= _LONGEST_TEXT:
+                if path.suffix in (".json", ".txt") and _own(folder, path).stat().st_size <= _LONGEST_TEXT:
                     texts[f"{part}/{path.name}"] = path.read_text()
         for part, stem in WEIGHTS.items():
             for path in _weights(folder / part, stem):
-                state |= {f"{part}/{name}": tensor for name, tensor in load_file(path).items()}
+                state |= {f"{part}/{name}": tensor for name, tensor in load_file(_own(folder, path)).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError):
         raise WeightsError(
             "this folder is no inpainting pipeline, or damaged: it needs model_index.json, unet, vae, text_encoder, "
@@ -88,6 +88,13 @@ def write(folder: Path, state: Mapping[str, Tensor], texts: Mapping[str, str]) -
         (folder / name).write_text(text)
     for part, stem in WEIGHTS.items():
         save_file(parts[part], folder / part / f"{stem}.safetensors", {"format": "pt"})
+
+
+def _own(folder: Path, path: Path) -> Path:
+    """A path that leads nowhere else: a folder from elsewhere must not take other files of this machine along."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise WeightsError("a file in this folder is a link to another place; add a copy made with `cp -rL`")
+    return path
 
 
 def _weights(folder: Path, stem: str) -> list[Path]:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 from typer.testing import CliRunner
 
 from effects import weights
@@ -65,6 +66,27 @@ def test_an_animegan_generator_draws(run, tmp_path):
     code, _, people = run("apply", "enhance", picture, target, "-p", "model=paprika")
     assert code == 2
     assert "unknown_model" in people
+
+
+def test_a_folder_with_a_pipeline_dresses_by_a_prompt(run, clip, tmp_path):
+    source = checkpoints.inpainting(tmp_path / "published")
+    code, [added], _ = run("models", "add", source, "--name", "tailor", *ABOUT)
+    assert code == 0
+    assert added["architecture"]["purpose"] == "dress"
+    assert "dress" in run("models", "list")[2]
+    assert run("models", "verify")[0] == 0
+
+    picture, target = tmp_path / "in.png", tmp_path / "out.png"
+    Image.fromarray(data.astronaut()).save(picture)
+    words = ("-p", "prompt=a zebra coat", "-p", "model=tailor", "-p", "steps=1")
+    code, _, people = run("apply", "fashion", picture, target, *words)
+    assert code == 0 and "zebra" not in people
+    with Image.open(target) as result:
+        assert (np.array(result) != data.astronaut()).any(-1).mean() > 0.1
+    # Where the prompt is not for, it is refused, and not repeated.
+    code, _, people = run("apply", "fashion", clip, tmp_path / "out.mp4", *words)
+    assert code == 2
+    assert "invalid_parameters" in people and "zebra" not in people
 
 
 def test_verify_tells_what_was_changed(run, tmp_path):

@@ -1,7 +1,9 @@
 """A tiny pipeline that the test builds goes all the way: installed, verified, painted with, and let go of."""
 
 import json
+import logging
 import socket
+import sys
 
 import pytest
 import torch
@@ -11,7 +13,9 @@ from skimage import data
 from effects import registry, weights
 from effects.errors import InvalidParameters, UnknownModel, WeightsError
 from effects.networks import installed, try_on
+from effects.ops import garment_masks
 from effects.runner import Runner
+from effects.vision import finder
 from effects.weights import install
 from tests.effects import checkpoints
 from tests.effects.ops import worn
@@ -70,17 +74,21 @@ def test_a_published_folder_becomes_one_verified_file(published, folder):
 
 def test_clothes_change_and_nothing_else_does(published, folder, monkeypatch):
     add(published, folder)
+    asked = []
 
-    def refused(*_):
-        raise AssertionError("the pipeline asked the network")
+    def refused(*given):
+        asked.append(given)
+        raise OSError("there is no network")
 
-    monkeypatch.setattr(socket.socket, "connect", refused)
+    for thing, name in ((socket.socket, "connect"), (socket.socket, "sendto"), (socket, "getaddrinfo")):
+        monkeypatch.setattr(thing, name, refused)
     person = worn.astronaut()
     shown = dressed(person.picture)
     changed = (shown != person.picture).any(-1)
     assert changed[person.garment].mean() > 0.9
     for elsewhere in (person.skin, person.hair, person.background):
         assert changed[elsewhere].mean() < 0.02
+    assert not changed[~touched(person.picture)].any()
     # The same seed paints the same, another one or another prompt does not.
     assert (dressed(person.picture) == shown).all()
     for other in ({"seed": 1}, {"prompt": "a blue shirt"}):
@@ -88,6 +96,62 @@ def test_clothes_change_and_nothing_else_does(published, folder, monkeypatch):
     # Half of it is half of it.
     half = dressed(person.picture, strength=0.5).astype(int)
     assert abs(half - (shown.astype(int) + person.picture) / 2)[person.garment].max() <= 1.5
+    assert not asked
+
+
+def touched(picture):
+    """Where the garment's soft mask is above 0."""
+    frame = pictures.frame(picture).float() / 255
+    finds = finder.Finder()
+    pose = finds.pose(frame)
+    face = garment_masks.wearer(pose, finds.faces(frame))
+    found = garment_masks.find(frame, finds.person(frame), pose, face, parts=("upper",), whole=False, near={})
+    return (found[0].alpha[0] > 0).numpy()
+
+
+def test_the_old_clothes_do_not_shine_through(published, folder):
+    """What is under the mask, its soft edge too, has no part in what is painted."""
+    add(published, folder)
+    model = try_on.get("tailor", CPU)
+    torch.manual_seed(5)
+    columns = torch.linspace(-1, 2, 96).clamp(0, 1)
+    mask = (columns * columns.flip(0)).expand(1, 1, 96, 96) * 4
+    mask = mask.clamp(0, 1)
+    around = torch.rand(1, 3, 96, 96)
+    results = []
+    for cloth in (0.1, 0.9):
+        picture = torch.where(mask > 0, torch.full_like(around, cloth), around)
+        results.append(model(picture, mask, "a coat", steps=2, guidance=2.0, seed=0))
+    assert torch.equal(*results)
+
+
+def test_a_prompt_is_in_no_log(published, folder, capfd):
+    add(published, folder)
+    said = []
+    handler = logging.Handler(logging.DEBUG)
+    handler.emit = lambda record: said.append(record.getMessage())
+    loggers = [logging.getLogger(name) for name in ("", "diffusers", "transformers")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        # Far more words than the model reads, which diffusers would warn of, quoting them.
+        dressed(data.astronaut(), prompt="zebra " * 40)
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+    assert not [line for line in said if "zebra" in line]
+    assert "zebra" not in "".join(capfd.readouterr())
+
+
+def test_weights_under_the_names_of_older_folders_are_the_same(published, copied, folder):
+    path = copied / "text_encoder" / "model.safetensors"
+    state = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in load_file(path).items()}
+    state["text_model.embeddings.position_ids"] = torch.arange(16)[None]
+    save_file(state, path, {"format": "pt"})
+    add(published, folder)
+    add(copied, folder, name="older")
+    picture = data.astronaut()
+    assert (dressed(picture) == dressed(picture, model="older")).all()
 
 
 def test_it_is_loaded_once_and_let_go_when_memory_is_wanted(published, folder):
@@ -113,6 +177,13 @@ def test_prompts_are_for_pictures_and_need_a_model(published, folder):
     with pytest.raises(InvalidParameters, match="video") as caught:
         Runner(registry.find("fashion")()).video(params)
     assert "coat" not in str(caught.value)
+
+
+def test_without_the_extra_its_name_is_said(published, folder, monkeypatch):
+    add(published, folder)
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    with pytest.raises(WeightsError, match=r"mayfly\[diffusion\]"):
+        try_on.get("tailor", CPU)
 
 
 def test_a_model_of_another_kind_does_not_dress(tmp_path, folder):
@@ -157,10 +228,37 @@ def narrower(folder):
     save_file({name: tensor[:1].clone() for name, tensor in state.items()}, path)
 
 
+def without(part, name):
+    """Weights that lack one, which the libraries would fill with random numbers."""
+
+    def damage(folder):
+        path = folder / part / f"{name}.safetensors"
+        state = load_file(path)
+        del state[min(state)]
+        save_file(state, path, {"format": "pt"})
+
+    return damage
+
+
+def leading_elsewhere(folder):
+    (folder.parent / "secret.txt").write_text("of somebody else")
+    (folder / "tokenizer" / "more.txt").symlink_to(folder.parent / "secret.txt")
+
+
+def weights_elsewhere(folder):
+    (folder / "unet").rename(folder.parent / "unet")
+    (folder / "unet").symlink_to(folder.parent / "unet")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         pickled,
+        without("unet", "diffusion_pytorch_model"),
+        without("vae", "diffusion_pytorch_model"),
+        without("text_encoder", "model"),
+        leading_elsewhere,
+        weights_elsewhere,
         of_another_kind,
         with_code,
         narrower,
