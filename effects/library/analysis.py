@@ -149,9 +149,12 @@ class Analyse(Effect[AnalysisParameters]):
         picture = frame.permute(1, 2, 0).contiguous().cpu().numpy()
         height, width = picture.shape[:2]
         faces = self._finder.faces(frame, params.faces, smallest=_SMALLEST)
-        sharp, noise = measures.sharpness(picture), measures.noise(picture)
-        mean, contrast, black, burnt = measures.exposure(picture)
-        warmth, tint = measures.cast(picture)
+        # Light and colours need no more than the smaller one.
+        viewed = measures.reduced(picture, 1024)
+        small = measures.reduced(viewed, 256)
+        sharp, noise = measures.sharpness(viewed), measures.noise(picture)
+        mean, contrast, black, burnt = measures.exposure(small)
+        warmth, tint = measures.cast(small)
         found = [
             FaceFound(
                 box=_shares(face, width, height),
@@ -180,9 +183,9 @@ class Analyse(Effect[AnalysisParameters]):
             white_balance=WhiteBalance(warmth=_rounded(warmth), tint=_rounded(tint), word=_cast(warmth, tint)),
             colours=[
                 Colour(hex=f"#{red:02x}{green:02x}{blue:02x}", share=_rounded(share))
-                for (red, green, blue), share in measures.colours(picture)
+                for (red, green, blue), share in measures.colours(small)
             ],
-            framing=_framing(measures.tilt(picture), found),
+            framing=_framing(measures.tilt(viewed), found),
             suits=_suits(light, crispness, grain, found, max(width, height)),
         )
 

@@ -16,14 +16,21 @@ Picture = NDArray[np.uint8]
 Values = NDArray[Any]
 
 # Pixels along the longer side at which sharpness, tilt and light are judged, whatever the picture has.
-_VIEWED, _TILT_SIDE, _LIGHT_SIDE = 1024, 512, 256
+_VIEWED, _TILT_SIDE, _LIGHT_SIDE, _CAST_SIDE = 1024, 512, 256, 128
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-_BLOCK = 16
+# Every so many lines, sharpness along a line is judged.
+_EVERY = 4
+# Noise is judged in blocks of so many pixels a side, in rows of blocks evenly spread, of at least so many pixels.
+_BLOCK, _JUDGED = 16, 250_000
 # Blocks that are calmer than this share of all show noise and no texture; and what that choice takes off the deviation.
 _CALM, _CALM_BIAS = 0.15, 1.09
-_COLOURS, _COLOUR_SIDE, _ROUNDS = 5, 64, 10
+_COLOURS, _COLOUR_SIDE, _ROUNDS = 5, 48, 10
 _ALIKE = 0.045  # OKLab distance below which two colours are one
 _STEEPEST, _ANGLE_STEP = 12.0, 0.1  # degrees
+_NORM = 6
+_BYTES = np.arange(256) / 255
+# By sRGB's byte: light, 0…1.
+_LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4)
 
 
 def reduced(picture: Picture, longest: int) -> Picture:
@@ -46,13 +53,13 @@ def sharpness(picture: Picture) -> float | None:
 
     Crete et al., "The Blur Effect" (2007), at the size at which pictures are looked at.
     """
-    light = luma(reduced(picture, _VIEWED))
+    viewed = reduced(picture, _VIEWED)
     found = []
-    for axis in (0, 1):
-        if light.shape[axis] < 3:
+    for lines in (viewed[::_EVERY], viewed[:, ::_EVERY].transpose(1, 0, 2)):
+        if lines.shape[1] < 3:
             continue
-        kernel = np.full((9, 1) if axis == 0 else (1, 9), 1 / 9, np.float32)
-        here, blurred = (abs(np.diff(one, axis=axis)) for one in (light, cv2.filter2D(light, -1, kernel)))
+        light = luma(lines)
+        here, blurred = (abs(np.diff(one)) for one in (light, cv2.blur(light, (9, 1))))
         total = float(here.sum())
         if total / here.size >= 0.25:
             found.append(float(np.maximum(here - blurred, 0).sum()) / total)
@@ -64,25 +71,28 @@ def noise(picture: Picture) -> float | None:
 
     The operator of Immerkær (1996), which no slope answers, in the calmest of the picture's blocks.
     """
-    light = luma(picture)
-    height, width = (side // _BLOCK * _BLOCK for side in light.shape)
-    if min(height, width) < 2 * _BLOCK:
+    rows, columns = (side // _BLOCK for side in picture.shape[:2])
+    if min(rows, columns) < 2:
         return None
+    step = max(1, rows * columns * _BLOCK**2 // _JUDGED)
+    stripes = picture[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, -1, 3)[::step]
+    light = luma(stripes.reshape(-1, columns * _BLOCK, 3))
     response = cv2.filter2D(light, -1, np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6)
-    blocks, answers = _blocks(light[:height, :width]), _blocks(response[:height, :width])
-    mean = blocks.mean(1)
-    usable = answers[(mean > 12) & (mean < 243)]
+    mean, answers = _blocks(light).mean((1, 2)), _blocks(response)
+    # The outer rows of a block have rows of another beside them, which need not be their neighbours.
+    usable = answers[(mean > 12) & (mean < 243), 1:-1]
     if len(usable) < 4:
         return None
     # Luma's noise is less than each channel's, for it is a mean of three.
-    deviation = float(np.quantile(usable.std(1), _CALM)) * _CALM_BIAS
+    deviation = float(np.quantile(usable.std((1, 2)), _CALM)) * _CALM_BIAS
     return deviation / float(np.linalg.norm(_LUMA))
 
 
 def _blocks(values: Values) -> Values:
+    """(H, W) to (N, B, B)."""
     height, width = values.shape
     cut = values.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    return cut.transpose(0, 2, 1, 3).reshape(-1, _BLOCK * _BLOCK)
+    return cut.transpose(0, 2, 1, 3).reshape(-1, _BLOCK, _BLOCK)
 
 
 def exposure(picture: Picture) -> tuple[float, float, float, float]:
@@ -91,10 +101,12 @@ def exposure(picture: Picture) -> tuple[float, float, float, float]:
     All in 0…1.
     """
     small = reduced(picture, _LIGHT_SIDE)
-    light = luma(small) / 255
-    low, high = np.quantile(light, (0.05, 0.95))
-    black, burnt = float((small.max(2) <= 8).mean()), float((small.max(2) >= 252).mean())
-    return float(light.mean()), float(high - low), black, burnt
+    light = luma(small)
+    shares = np.cumsum(cv2.calcHist([light], [0], None, [1024], [0, 256])) / light.size
+    low, high = np.searchsorted(shares, (0.05, 0.95)) * 256 / 1024
+    brightest = small.max(2)
+    black, burnt = float((brightest <= 8).mean()), float((brightest >= 252).mean())
+    return float(light.mean()) / 255, float(high - low) / 255, black, burnt
 
 
 def cast(picture: Picture) -> tuple[float, float]:
@@ -102,12 +114,11 @@ def cast(picture: Picture) -> tuple[float, float]:
 
     Shades of grey with Minkowski's norm of 6 (Finlayson and Trezzi 2004), on pixels that are not clipped.
     """
-    pixels = reduced(picture, 256).reshape(-1, 3)
+    pixels = reduced(picture, _CAST_SIDE).reshape(-1, 3)
     kept = pixels[(pixels.max(1) < 250) & (pixels.min(1) > 3)]
     if len(kept) < 16:
         return 0.0, 0.0
-    linear = _linear(kept)
-    red, green, blue = ((linear**6).mean(0) ** (1 / 6)).tolist()
+    red, green, blue = ((_LINEAR**_NORM)[kept].mean(0) ** (1 / _NORM)).tolist()
     return math.log2(red / blue), math.log2(green / math.sqrt(red * blue))
 
 
@@ -127,7 +138,8 @@ def colours(picture: Picture) -> list[tuple[tuple[int, int, int], float]]:
     found = np.stack(centres)
     nearest = np.zeros(len(lab), int)
     for _ in range(_ROUNDS):
-        nearest = ((lab[:, None] - found) ** 2).sum(2).argmin(1)
+        # The pixel's own square is the same for all centres.
+        nearest = ((found**2).sum(1) - 2 * lab @ found.T).argmin(1)
         found = np.stack(
             [lab[nearest == one].mean(0) if (nearest == one).any() else found[one] for one in range(len(found))]
         )
@@ -138,13 +150,13 @@ def colours(picture: Picture) -> list[tuple[tuple[int, int, int], float]]:
             continue
         alike = [index for index, (_, _, other) in enumerate(result) if np.linalg.norm(other - found[one]) < _ALIKE]
         if alike:
-            mean, known, place = result[alike[0]]
-            result[alike[0]] = (mean, known + share, place)
+            colour, known, place = result[alike[0]]
+            result[alike[0]] = (colour, known + share, place)
         else:
-            result.append((pixels[nearest == one].mean(0), share, found[one]))
+            result.append((np.median(pixels[nearest == one], 0), share, found[one]))
     return [
-        ((round(float(mean[0])), round(float(mean[1])), round(float(mean[2]))), share)
-        for mean, share, _ in sorted(result, key=lambda one: -one[1])
+        ((round(float(colour[0])), round(float(colour[1])), round(float(colour[2]))), share)
+        for colour, share, _ in sorted(result, key=lambda one: -one[1])
     ]
 
 
@@ -157,7 +169,7 @@ def tilt(picture: Picture) -> float | None:
     light = np.ascontiguousarray(luma(small).round().astype(np.uint8))
     if min(light.shape) < 32:
         return None
-    lines = cv2.createLineSegmentDetector().detect(light)[0]
+    lines = cv2.createLineSegmentDetector(cv2.LSD_REFINE_NONE).detect(light)[0]
     if lines is None:
         return None
     x1, y1, x2, y2 = lines.reshape(-1, 4).T
@@ -176,14 +188,9 @@ def tilt(picture: Picture) -> float | None:
     return float(np.average(angle[around], weights=length[around]))
 
 
-def _linear(pixels: Picture) -> Values:
-    values = pixels.astype(np.float64) / 255
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
 def _oklab(pixels: Picture) -> Values:
     """(P, 3) uint8 to OKLab (Ottosson 2020)."""
-    linear = _linear(pixels)
+    linear = _LINEAR[pixels]
     cones = np.cbrt(
         linear
         @ np.array(

@@ -25,7 +25,9 @@ _SEARCHED = 24
 _LEAST_FACE = 16
 _MOST_TILES = 64
 # In tiles there is more to be mistaken for a face.
-_TILE_SCORE = 0.6
+_TILE_SCORE = 0.65
+# Sizes are near enough within this factor.
+_NEAR = 1.08
 # The points' model looks at a square this much larger than the face, as in MediaPipe's face_landmarks_to_roi; its
 # input is 192 pixels a side, so a closer look is enlarged or reduced to about that.
 _REGION = 1.5
@@ -64,9 +66,15 @@ def _detections(models: Models, picture: Picture, smallest: float) -> Iterator[D
     whole = _resized(picture, _TILE_INPUT / longer)
     for detection in (*models.near_faces(whole), *models.far_faces(whole)):
         yield _moved(detection, longer / _TILE_INPUT, 0, 0)
-    side = longer / 2
-    # A long strip needs smaller tiles, whatever is asked for.
-    while 2 * _LEAST_SHARE * side > _SEARCHED and (2 * _LEAST_SHARE * side > smallest * longer or side > shorter):
+    before, across = float(longer), 2
+    while True:
+        found, enough = _LEAST_SHARE * before, _NEAR * smallest * longer
+        # A long strip needs smaller tiles, whatever is asked for.
+        if found <= _SEARCHED or (found <= enough and before <= _NEAR * shorter):
+            return
+        side = longer / (across - (across - 1) * boxes.SHARED)
+        # Two rows of tiles are a waste where one nearly does.
+        side = shorter if side < shorter < _NEAR * side else side
         scaled = _resized(picture, _TILE_INPUT / side)
         places = boxes.tiles(scaled.shape[0], scaled.shape[1], _TILE_INPUT)
         if len(places) > _MOST_TILES:
@@ -75,7 +83,7 @@ def _detections(models: Models, picture: Picture, smallest: float) -> Iterator[D
             for detection in models.far_faces(np.ascontiguousarray(scaled[top:bottom, left:right])):
                 if detection.score >= _TILE_SCORE:
                     yield _moved(detection, side / _TILE_INPUT, left, top)
-        side /= 2
+        before, across = side, across * 2
 
 
 def _face(models: Models, picture: Picture, detection: Detection) -> Face | None:

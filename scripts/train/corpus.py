@@ -92,9 +92,9 @@ class Corpus:
         if scale == 1:
             given = restoration_damage(target, rng)
         else:
-            low = source.reduced[0 if rng.random() < 0.85 else 1]
+            low = source.reduced[0 if rng.random() < 0.9 else 1]
             given = low[top // 2 : (top + side) // 2, left // 2 : (left + side) // 2]
-            if rng.random() < 0.15:
+            if rng.random() < 0.1:
                 given = damage(given, rng, noise=rng.uniform(0, 3), quality=int(rng.integers(75, 96)))
         order, turns, flip = rng.permutation(3) if rng.random() < 0.3 else np.arange(3), rng.integers(4), rng.random()
         given, target = (np.rot90(picture[..., order], int(turns)) for picture in (given, target))

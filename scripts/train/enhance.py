@@ -19,7 +19,7 @@ from scripts.train.corpus import Corpus
 from scripts.train.muon import Muon
 
 # By scale: channels and residual blocks.
-SIZES = {1: (48, 5), 2: (48, 7)}
+SIZES = {1: (48, 5), 2: (48, 9)}
 BATCH, SIDE = 16, 96  # SIDE is of the target, in pixels
 LEARNING_RATE, EMA_DECAY = 8e-4, 0.999
 # Charbonnier's loss is L1 with a round tip of this size, in 0…1.

@@ -21,7 +21,7 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
     data = (folder / f"{name}.safetensors").read_bytes()
     record = json.loads((folder / f"{name}.json").read_text())
     start = f" from weights {record['start'][:12]}" if record["start"] else ""
-    learnt_from = ", ".join((*pictures.TRAINING, *(Path(path).stem for path in pictures.LICENCES)))
+    learnt_from = ", ".join((*pictures.TRAINING, *(Path(path).stem for path in pictures.FILES)))
     return {
         "name": name,
         "version": version,

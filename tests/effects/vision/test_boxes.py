@@ -15,11 +15,11 @@ def test_overlap_and_cover():
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "side"), [(192, 192, 192), (108, 192, 192), (432, 768, 192), (7, 1000, 192)]
+    ("height", "width", "side"), [(192, 192, 192), (108, 192, 192), (432, 768, 192), (346, 653, 192), (7, 1000, 192)]
 )
-def test_whatever_is_a_quarter_of_a_tile_lies_whole_in_one(height, width, side):
+def test_whatever_is_a_fifth_of_a_tile_lies_whole_in_one(height, width, side):
     places = boxes.tiles(height, width, side)
-    small = side // 4
+    small = round(side * boxes.SHARED) - 1
     for top in range(0, max(1, height - small), 5):
         for left in range(0, max(1, width - small), 5):
             right, bottom = min(width, left + small), min(height, top + small)
