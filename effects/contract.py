@@ -22,6 +22,9 @@ class Parameters(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def check_media(self, media: Media) -> None:
+        """Raise InvalidParameters where these parameters do not go with a kind of media that the effect takes."""
+
 
 class Media(enum.StrEnum):
     """The kinds of media an upload can be."""

@@ -125,12 +125,12 @@ class Client:
             MayflyError: all sources are checked before the first is stored, and the text tells the position of the
                 one that was refused. When the store fails in between, the jobs submitted so far go on.
         """
-        declared, _ = self._check_request(effect, params)
+        declared, validated = self._check_request(effect, params)
         _check_references(owner=owner, consent=consent)
         for position, source in enumerate(sources, 1):
             try:
                 with opened(source) as (stream, size):
-                    self._check_upload(declared, stream, size)
+                    self._check_upload(declared, validated, stream, size)
             except MayflyError as error:
                 error.args = (f"{position} of {len(sources)}: {error}",)
                 raise
@@ -300,7 +300,7 @@ class Client:
         declared, validated = self._check_request(effect, params)
         _check_references(owner=owner, consent=consent, idempotency_key=idempotency_key)
         with opened(source) as (stream, size):
-            found = self._check_upload(declared, stream, size)
+            found = self._check_upload(declared, validated, stream, size)
             return self._upload(
                 declared,
                 validated,
@@ -324,13 +324,14 @@ class Client:
             raise DeviceEffect("this effect runs where the photo is; nothing is uploaded for it")
         return declared, registry.parameters(effect, params or {})
 
-    def _check_upload(self, declared: Declaration, stream: BinaryIO, size: int) -> Format:
+    def _check_upload(self, declared: Declaration, validated: Parameters, stream: BinaryIO, size: int) -> Format:
         start = stream.tell()
         found = sniff(stream.read(HEAD_BYTES))
         stream.seek(start)
         if found.kind not in declared.media:
             wanted = " or ".join(sorted(declared.media))
             raise WrongKind(f"this effect takes no {found.kind}: send it {wanted}")
+        validated.check_media(Media(found.kind))
         self._limits.check_bytes(found.kind, size)
         return found
 

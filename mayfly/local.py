@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from effects import registry
-from effects.contract import Parameters
+from effects.contract import Media, Parameters
 from mayfly.errors import InvalidTarget
 from mayfly.source import opened
 from media import sniff
@@ -72,6 +72,7 @@ def apply(
         found = sniff.sniff(stream.read(sniff.HEAD_BYTES))
     if found.kind not in declared.media:
         raise WrongKind(f"this effect takes no {found.kind}: give it {' or '.join(sorted(declared.media))}")
+    validated.check_media(Media(found.kind))
     if declared.report:
         if Path(target).suffix.lower() != ".json":
             raise InvalidTarget("the result is a report: name a target that ends in .json")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from effects import registry, weights
-from effects.contract import Declaration, Effect, Parameters, Tag
+from effects.contract import Declaration, Effect, Media, Parameters, Tag
 from effects.errors import InvalidParameters, NoPerson
 from effects.lazy import torch
 from effects.ops import inline_pictures
@@ -80,6 +80,10 @@ class FashionParameters(Parameters):
             raise ValueError("prompt and model go together: give both, or neither")
         return self
 
+    def check_media(self, media: Media) -> None:
+        if self.prompt is not None and media is Media.VIDEO:
+            raise InvalidParameters("prompt: what a model paints would flicker in a video; give a picture, or a colour")
+
     @field_validator("pattern_image")
     @classmethod
     def _is_a_picture(cls, text: str | None) -> str | None:
@@ -131,8 +135,6 @@ class Fashion(Effect[FashionParameters]):
         return torch.cat([self._next(frame, params, _Memory(), is_video=False)[0] for frame in frames.split(1)])
 
     def begin(self, params: FashionParameters) -> _Memory:
-        if params.prompt is not None:
-            raise InvalidParameters("prompt: what a model paints would flicker in a video; give a picture, or a colour")
         return _Memory()
 
     def apply_next(self, frames: Tensor, params: FashionParameters, memory: Any) -> tuple[Tensor, Any]:

@@ -123,6 +123,14 @@ def test_the_wrong_kind_is_refused(client, photo, clip, registered):
     assert stored(client) == (0, 0, 0)
 
 
+def test_parameters_that_do_not_go_with_a_video_are_refused(client, clip):
+    with pytest.raises(InvalidParameters, match="flicker"):
+        client.submit(clip, "fashion", {"prompt": "a red coat", "model": "painter"})
+    with pytest.raises(InvalidParameters, match="flicker"):
+        client.submit_many([clip], "fashion", {"prompt": "a red coat", "model": "painter"})
+    assert stored(client) == (0, 0, 0)
+
+
 def test_a_device_effect_takes_no_upload(client, photo, registered):
     registered(locality=Locality.DEVICE)
     with pytest.raises(DeviceEffect):

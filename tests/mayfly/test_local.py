@@ -39,6 +39,12 @@ def test_a_cut_out_is_seen_through_or_lies_on_white(tmp_path):
             assert corner[3] == 0 if mode == "RGBA" else min(corner) > 250
 
 
+def test_a_prompt_is_for_pictures(clip, tmp_path):
+    with pytest.raises(InvalidParameters, match="flicker"):
+        local.apply(clip, tmp_path / "out.mp4", "fashion", {"prompt": "a red coat", "model": "painter"})
+    assert not (tmp_path / "out.mp4").exists()
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_the_target_chooses_a_videos_container(clip, tmp_path, suffix):
     target, done = tmp_path / f"out{suffix}", []
