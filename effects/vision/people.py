@@ -57,7 +57,7 @@ def _people(models: Models, picture: Picture) -> list[boxes.Box]:
         seen = body.points[body.visibility > _LEAST_VISIBLE]
         if len(seen) > 1:
             (left, top), (right, bottom) = seen.min(0).tolist(), seen.max(0).tolist()
-            found.append(_grown((left, top, right, bottom), 0.35))
+            found.append(_grown((left, top, right, bottom), 0.2))
     whole: boxes.Box = (0, 0, width, height)
     if any(_fills(box, picture) for box in found):
         return [whole]
