@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _LONGEST = 512
 # The least share of a picture that is believed at first sight to be a person with a face.
 _LEAST_SHARE = 0.01
+# Parts of a mask of this share of the picture, this sure on average, are people even without a face.
+_LARGE, _HARDLY_DOUBTED = 0.03, 0.95
 # What surrounds people in the second look, as a share of their longer side, and from which size on it is not worth it.
 _MARGIN, _MOST = 0.12, 0.85
 
@@ -45,7 +47,11 @@ class Silhouettes:
             mask = models.person(picture)
             if not _has_face(models, picture, mask):
                 # The model sees people where there are none: a body or a smaller face has to say so.
-                mask = people.mask(models, picture)
+                found = people.mask(models, picture)
+                if _around(found) is None:
+                    return None
+                # Where somebody is, others may be whose faces are not seen.
+                return np.maximum(found, _sure_parts(mask))
             box = _around(mask)
             if box is None:
                 return None
@@ -89,6 +95,16 @@ def _has_face(models: Models, picture: Picture, mask: Values) -> bool:
         if right > left and bottom > top and float(mask[top:bottom, left:right].mean()) > 0.5:
             return True
     return False
+
+
+def _sure_parts(mask: Values) -> Values:
+    """Only what is large and hardly doubted of a mask."""
+    count, labels, facts, _ = cv2.connectedComponentsWithStats((mask > 0.5).astype(np.uint8))
+    keep = np.zeros(count, bool)
+    for part in range(1, count):
+        large = facts[part, cv2.CC_STAT_AREA] >= _LARGE * mask.size
+        keep[part] = large and float(mask[labels == part].mean()) > _HARDLY_DOUBTED
+    return np.where(keep[labels], mask, 0).astype(np.float32)
 
 
 def _around(mask: Values) -> tuple[int, int, int, int] | None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from effects.vision import silhouettes
+from effects.vision import people, silhouettes
 from tests.effects.ops.composites import composite
 from tests.effects.vision import pictures
 
@@ -40,3 +40,54 @@ def test_a_reduced_picture_has_at_most_so_many_pixels(found, size):
     assert abs(picture.mean() - planes.mean()) < 8
     if min(picture.shape[:2]) < 32:
         assert found.find(picture) is None
+
+
+class OneSmallBodyAndALargeBack:
+    """Of a wide picture a body to the left is known; the mask of the whole shows only what is on the right."""
+
+    def __init__(self, doubt):
+        self.doubt = doubt
+
+    def near_faces(self, picture):
+        return []
+
+    far_faces = near_faces
+
+    def face_points(self, picture, region):
+        return None
+
+    def pose(self, picture):
+        points = np.zeros((33, 3), np.float32)
+        points[:, 0], points[:, 1], points[:, 2] = np.linspace(60, 90, 33), np.linspace(60, 180, 33), 1
+        return points
+
+    def person(self, picture):
+        if picture.shape != (240, 480, 3):
+            return np.ones(picture.shape[:2], np.float32)
+        mask = np.zeros(picture.shape[:2], np.float32)
+        mask[40:, 300:400] = 1 - self.doubt
+        return mask
+
+
+@pytest.mark.parametrize(("doubt", "is_believed"), [(0.0, True), (0.2, False)])
+def test_who_is_seen_surely_is_found_beside_somebody_with_a_body(doubt, is_believed):
+    mask = silhouettes.Silhouettes(OneSmallBodyAndALargeBack(doubt)).find(np.zeros((240, 480, 3), np.uint8))
+    assert mask[100, 75] == 1
+    assert (mask[100, 350] > 0.5) == is_believed
+    assert mask[100, 230] == 0
+
+
+def test_a_standing_body_at_the_side_is_looked_at_closely():
+    class Standing(OneSmallBodyAndALargeBack):
+        def pose(self, picture):
+            points = super().pose(picture)
+            points[:, 0], points[:, 1] = np.linspace(40, 150, 33), np.linspace(95, 470, 33)
+            return points
+
+        def person(self, picture):
+            # In the whole of such a picture the body was hardly seen.
+            return np.full(picture.shape[:2], 0.1 if picture.shape[1] == 640 else 1.0, np.float32)
+
+    mask = people.mask(Standing(0), np.zeros((480, 640, 3), np.uint8))
+    assert mask[200, 100] == 1
+    assert mask[200, 500] == 0
