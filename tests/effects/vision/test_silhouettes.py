@@ -1,8 +1,10 @@
+"""Whole silhouettes: who is seen, who is only guessed at, and how small pictures get."""
+
 import numpy as np
 import pytest
 from skimage import data
 
-from effects.vision import people, silhouettes
+from effects.vision import silhouettes
 from tests.effects.ops.composites import composite
 from tests.effects.vision import pictures
 
@@ -75,19 +77,3 @@ def test_who_is_seen_surely_is_found_beside_somebody_with_a_body(doubt, is_belie
     assert mask[100, 75] == 1
     assert (mask[100, 350] > 0.5) == is_believed
     assert mask[100, 230] == 0
-
-
-def test_a_standing_body_at_the_side_is_looked_at_closely():
-    class Standing(OneSmallBodyAndALargeBack):
-        def pose(self, picture):
-            points = super().pose(picture)
-            points[:, 0], points[:, 1] = np.linspace(40, 150, 33), np.linspace(95, 470, 33)
-            return points
-
-        def person(self, picture):
-            # In the whole of such a picture the body was hardly seen.
-            return np.full(picture.shape[:2], 0.1 if picture.shape[1] == 640 else 1.0, np.float32)
-
-    mask = people.mask(Standing(0), np.zeros((480, 640, 3), np.uint8))
-    assert mask[200, 100] == 1
-    assert mask[200, 500] == 0
