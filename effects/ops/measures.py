@@ -18,8 +18,8 @@ Values = NDArray[Any]
 # Pixels along the longer side at which sharpness, tilt and light are judged, whatever the picture has.
 _VIEWED, _TILT_SIDE, _LIGHT_SIDE, _CAST_SIDE = 1024, 512, 256, 128
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-# Every so many lines, sharpness along a line is judged.
-_EVERY = 4
+# Sharpness is judged along lines evenly spread, of at least so many.
+_LINES = 200
 # Noise is judged in blocks of so many pixels a side, in rows of blocks evenly spread, of at least so many pixels.
 _BLOCK, _JUDGED = 16, 250_000
 # Blocks that are calmer than this share of all show noise and no texture; and what that choice takes off the deviation.
@@ -55,10 +55,10 @@ def sharpness(picture: Picture) -> float | None:
     """
     viewed = reduced(picture, _VIEWED)
     found = []
-    for lines in (viewed[::_EVERY], viewed[:, ::_EVERY].transpose(1, 0, 2)):
+    for lines in (viewed, viewed.transpose(1, 0, 2)):
         if lines.shape[1] < 3:
             continue
-        light = luma(lines)
+        light = luma(lines[:: max(1, len(lines) // _LINES)])
         here, blurred = (abs(np.diff(one)) for one in (light, cv2.blur(light, (9, 1))))
         total = float(here.sum())
         if total / here.size >= 0.25:

@@ -68,9 +68,9 @@ def _detections(models: Models, picture: Picture, smallest: float) -> Iterator[D
         yield _moved(detection, longer / _TILE_INPUT, 0, 0)
     before, across = float(longer), 2
     while True:
-        found, enough = _LEAST_SHARE * before, _NEAR * smallest * longer
+        least, enough = _LEAST_SHARE * before, _NEAR * smallest * longer
         # A long strip needs smaller tiles, whatever is asked for.
-        if found <= _SEARCHED or (found <= enough and before <= _NEAR * shorter):
+        if least <= _SEARCHED or (least <= enough and before <= _NEAR * shorter):
             return
         side = longer / (across - (across - 1) * boxes.SHARED)
         # Two rows of tiles are a waste where one nearly does.
