@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from setuptools.config.setupcfg import read_configuration
 
 ROOT = Path(__file__).parents[1]
 
@@ -136,3 +137,15 @@ def test_every_error_has_a_code_of_its_own():
             found.setdefault(kind.code, []).append(kind.__name__)
     assert {code: kinds for code, kinds in found.items() if len(kinds) > 1} == {}
     assert all(code.replace("_", "").isalpha() and code.islower() for code in found)
+
+
+def test_an_installation_has_every_folder():
+    """Also those that are no packages to Python's eyes, such as the database's migrations."""
+    options = read_configuration(ROOT / "setup.cfg")["options"]
+    rooms = {name.split(".")[0] for name in options["packages"]}
+    for room in rooms:
+        folders = {path.parent for path in (ROOT / room).rglob("*.py")}
+        wanted = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+        assert wanted <= set(options["packages"])
+    assert "db.migrations.versions" in options["packages"]
+    assert not any("__pycache__" in name or name.startswith("tests") for name in options["packages"])
