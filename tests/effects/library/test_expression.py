@@ -20,8 +20,7 @@ from tests.effects.vision import pictures
 AMOUNTS = (-1.0, -0.5, 0.5, 1.0)
 # The least share of what is asked that is found again, without glasses before eyes and brows. Wanted is 0.6; where it
 # is less here, MediaPipe's points move less than the picture does (docs/effects.md has the figures; irises and lids are
-# followed in the picture further below); a turn, found at
-# 0.61 at least, is left a margin for other processors.
+# followed in the picture further below); a turn, found at 0.61 at least, is left a margin for other processors.
 BY_MEDIAPIPE = {"smile": 0.6, "mouth_open": 0.6, "turn_x": 0.55, "turn_y": 0.45, "gaze_x": 0.35, "eyes_open": 0.25}
 BY_FLOW = {"smile": 0.6, "frown": 0.6, "brows": 0.6, "turn_x": 0.6, "turn_y": 0.6, "gaze_x": 0.5}
 UPPER_LIDS = (face_points.RIGHT_UPPER_LID, face_points.LEFT_UPPER_LID)
@@ -56,13 +55,6 @@ def expressed(runner, picture, **given):
 
 def face_of(finder, picture):
     return finder.faces(pictures.frame(picture))[0]
-
-
-def along(face, vector):
-    """A vector of the picture in the face's own directions."""
-    across = face.points[face_points.LEFT_EYE_OUTER] - face.points[face_points.RIGHT_EYE_OUTER]
-    across = across / np.hypot(*across)
-    return np.array([vector @ across, vector @ np.array([-across[1], across[0]])])
 
 
 def followed(face, before, after):
@@ -127,7 +119,8 @@ def test_irises_go_where_they_are_asked_to(runner, finder, who, motion):
     found = []
     for amount in AMOUNTS:
         points = muscles.moved(face, muscles.Expression(**{motion: amount}))
-        asked = along(face, (points - face.points)[[face_points.RIGHT_PUPIL, face_points.LEFT_PUPIL]].mean(0))[axis]
+        moved = (points - face.points)[[face_points.RIGHT_PUPIL, face_points.LEFT_PUPIL]].mean(0)
+        asked = grimaces.directions(face.points)[axis] @ moved
         shown = expressed(runner, picture, **{motion: amount})
         shift = eye_motion.iris_shift(picture, shown, face, points)
         found.append(shift[axis] * np.sign(asked * amount))
@@ -146,7 +139,7 @@ def test_lids_go_where_they_are_asked_to(runner, finder, who):
     found = []
     for amount in AMOUNTS:
         moved = muscles.moved(face, muscles.Expression(eyes_open=amount)) - face.points
-        asked = along(face, moved[lower].mean(0) - moved[upper].mean(0))[1]
+        asked = grimaces.directions(face.points)[1] @ (moved[lower].mean(0) - moved[upper].mean(0))
         found.append(eye_motion.opening_change(picture, expressed(runner, picture, eyes_open=amount), face))
         assert found[-1] / asked >= 0.6
     assert [*found[:2], 0, *found[2:]] == sorted([*found, 0])

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from effects.vision import face_points as names
+from tests.effects.ops import grimaces
 
 _RADIUS, _WIDTH, _HEIGHT = 24, 288, 240
 # The iris with its rim; a lid's edge with so much skin beyond it and so much of what lies before it.
@@ -23,11 +24,9 @@ class _Eye:
     """One eye of a face and a crop around it."""
 
     def __init__(self, face, iris, outline):
-        across = face.points[names.LEFT_EYE_OUTER] - face.points[names.RIGHT_EYE_OUTER]
-        across = across / np.hypot(*across)
         centre = face.points[iris[0]]
         self.scale = _RADIUS / np.hypot(*(face.points[list(iris[1:])] - centre).T).mean()
-        turn = self.scale * np.array([across, [-across[1], across[0]]])
+        turn = self.scale * grimaces.directions(face.points)
         middle = np.array([_WIDTH / 2, _HEIGHT / 2])
         self._matrix = np.column_stack([turn, middle - turn @ (centre - 0.5)])
         self._outline = list(outline)

@@ -5,14 +5,18 @@ import numpy as np
 from effects.vision import face_points as names
 
 
+def directions(points):
+    """The face's own directions as rows, of length 1: along the eyes to the picture's right, and down to the chin."""
+    across = (points[names.LEFT_EYE_OUTER] - points[names.RIGHT_EYE_OUTER]).astype(np.float64)
+    across /= np.hypot(*across)
+    return np.array([across, [-across[1], across[0]]])
+
+
 def _frame(points):
     """The points in the face's own directions, from between the eyes, in distances of the eyes' outer corners."""
     points = points.astype(np.float64)
-    across = points[names.LEFT_EYE_OUTER] - points[names.RIGHT_EYE_OUTER]
-    length = np.hypot(*across)
-    across /= length
-    middle = (points[names.LEFT_EYE_OUTER] + points[names.RIGHT_EYE_OUTER]) / 2
-    return (points - middle) @ np.array([across, [-across[1], across[0]]]).T / length
+    left, right = points[names.LEFT_EYE_OUTER], points[names.RIGHT_EYE_OUTER]
+    return (points - (left + right) / 2) @ directions(points).T / np.hypot(*(left - right))
 
 
 def smile(points):

@@ -25,6 +25,25 @@ def talking(number):
     return scaled(np.ascontiguousarray(clip.read()[1][..., ::-1]), 3)
 
 
+class Faceless:
+    """A provider of models that sees no face, one body of given points, and what `person` of a subclass says."""
+
+    def __init__(self, left, top, right, bottom):
+        corners = np.linspace([left, top], [right, bottom], 33)
+        self._points = np.column_stack([corners, np.ones(33)]).astype(np.float32)
+
+    def near_faces(self, picture):
+        return []
+
+    far_faces = near_faces
+
+    def face_points(self, picture, region):
+        return None
+
+    def pose(self, picture):
+        return self._points.copy()
+
+
 def resized(picture, width, height):
     reduces = width < picture.shape[1]
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if reduces else cv2.INTER_CUBIC)
