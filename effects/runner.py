@@ -9,7 +9,7 @@ import pydantic
 
 from effects import memory as effect_memory
 from effects import tiling
-from effects.contract import AnyEffect, Parameters
+from effects.contract import AnyEffect, Media, Parameters
 from effects.lazy import functional, torch
 from effects.weights.shelf import shelf
 
@@ -72,7 +72,8 @@ class Runner:
             return self.effect.report(frame, params)
 
     def video(self, params: Parameters) -> Video:
-        """The effect on one video, whose frames come in order."""
+        """The effect on one video, whose frames come in order. Raises InvalidParameters where they are for pictures."""
+        params.check_media(Media.VIDEO)
         return Video(self, params)
 
     def _run(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:

@@ -150,8 +150,8 @@ class Analyse(Effect[AnalysisParameters]):
         height, width = picture.shape[:2]
         faces = self._finder.faces(frame, params.faces, smallest=_SMALLEST)
         # Light and colours need no more than the smaller one.
-        viewed = measures.reduced(picture, 1024)
-        small = measures.reduced(viewed, 256)
+        viewed = measures.reduced(picture, measures.VIEWED)
+        small = measures.reduced(viewed, measures.LIGHT_SIDE)
         sharp, noise = measures.sharpness(viewed), measures.noise(picture)
         mean, contrast, black, burnt = measures.exposure(small)
         warmth, tint = measures.cast(small)

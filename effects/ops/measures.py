@@ -16,7 +16,7 @@ Picture = NDArray[np.uint8]
 Values = NDArray[Any]
 
 # Pixels along the longer side at which sharpness, tilt and light are judged, whatever the picture has.
-_VIEWED, _TILT_SIDE, _LIGHT_SIDE, _CAST_SIDE = 1024, 512, 256, 128
+VIEWED, _TILT_SIDE, LIGHT_SIDE, _CAST_SIDE = 1024, 512, 256, 128
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # Sharpness is judged along lines evenly spread, of at least so many.
 _LINES = 200
@@ -53,7 +53,7 @@ def sharpness(picture: Picture) -> float | None:
 
     Crete et al., "The Blur Effect" (2007), at the size at which pictures are looked at.
     """
-    viewed = reduced(picture, _VIEWED)
+    viewed = reduced(picture, VIEWED)
     found = []
     for lines in (viewed, viewed.transpose(1, 0, 2)):
         if lines.shape[1] < 3:
@@ -100,7 +100,7 @@ def exposure(picture: Picture) -> tuple[float, float, float, float]:
 
     All in 0…1.
     """
-    small = reduced(picture, _LIGHT_SIDE)
+    small = reduced(picture, LIGHT_SIDE)
     light = luma(small)
     shares = np.cumsum(cv2.calcHist([light], [0], None, [1024], [0, 256])) / light.size
     low, high = np.searchsorted(shares, (0.05, 0.95)) * 256 / 1024

@@ -66,12 +66,10 @@ def _detections(models: Models, picture: Picture, smallest: float) -> Iterator[D
     whole = _resized(picture, _TILE_INPUT / longer)
     for detection in (*models.near_faces(whole), *models.far_faces(whole)):
         yield _moved(detection, longer / _TILE_INPUT, 0, 0)
-    before, across = float(longer), 2
-    while True:
-        least, enough = _LEAST_SHARE * before, _NEAR * smallest * longer
-        # A long strip needs smaller tiles, whatever is asked for.
-        if least <= _SEARCHED or (least <= enough and before <= _NEAR * shorter):
-            return
+    side, across, enough = float(longer), 1, _NEAR * smallest * longer
+    # A long strip needs smaller tiles, whatever is asked for.
+    while _LEAST_SHARE * side > _SEARCHED and (_LEAST_SHARE * side > enough or side > _NEAR * shorter):
+        across *= 2
         side = longer / (across - (across - 1) * boxes.SHARED)
         # Two rows of tiles are a waste where one nearly does.
         side = shorter if side < shorter < _NEAR * side else side
@@ -83,7 +81,6 @@ def _detections(models: Models, picture: Picture, smallest: float) -> Iterator[D
             for detection in models.far_faces(np.ascontiguousarray(scaled[top:bottom, left:right])):
                 if detection.score >= _TILE_SCORE:
                     yield _moved(detection, side / _TILE_INPUT, left, top)
-        before, across = side, across * 2
 
 
 def _face(models: Models, picture: Picture, detection: Detection) -> Face | None:

