@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import amqp.exceptions
 import celery
@@ -11,6 +12,7 @@ import kombu.exceptions
 import sqlalchemy as sa
 
 from db import jobs, segments
+from db.errors import DatabaseMissing
 from db.rows import JobRow, SegmentRow
 from db.states import Stage
 from effects import registry
@@ -20,6 +22,8 @@ from settings import Settings
 from tasks import queues
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 INGEST = "ingest"
 JOIN = "join"
@@ -47,15 +51,14 @@ class Sender:
         for job in waiting:
             try:
                 if self._publish(job):
-                    sent.append(job.id)
+                    sent.append(job)
             except amqp.exceptions.ChannelError as error:
                 # This message had no queue, or its queue refused it; the next may go to another.
                 log.warning("job %s: the broker refused its message (%s)", job.id, type(error).__name__)
             except BROKER_ERRORS as error:
                 log.warning("the broker is away (%s); the outbox sends what it did not take", type(error).__name__)
                 break
-        if sent:
-            jobs.mark_sent(self.engine, sent)
+        _noted(jobs.mark_sent, self.engine, sent)
         return len(sent)
 
     def send_segments(self, waiting: Iterable[tuple[JobRow, SegmentRow]]) -> int:
@@ -70,14 +73,13 @@ class Sender:
             except BROKER_ERRORS as error:
                 log.warning("the broker is away (%s); the outbox sends what it did not take", type(error).__name__)
                 break
-        if sent:
-            segments.mark_sent(self.engine, sent)
+        _noted(segments.mark_sent, self.engine, sent)
         return len(sent)
 
     def _publish(self, job: JobRow, *more: int) -> bool:
         """Publish one message. False when this process does not know the effect; one that does sends the job."""
         try:
-            name, queue, limit = route(job, self.settings)
+            name, queue = route(job)
         except UnknownEffect:
             log.debug("no task for the effect of job %s", job.id)
             return False
@@ -85,7 +87,6 @@ class Sender:
             name,
             args=(str(job.id), *more),
             queue=queue,
-            soft_time_limit=limit,
             argsrepr="-",
             kwargsrepr="-",
             ignore_result=True,
@@ -95,12 +96,19 @@ class Sender:
         return True
 
 
-def route(job: JobRow, settings: Settings) -> tuple[str, str, float]:
-    """The Celery task, the queue and the time limit (seconds) of a job's next stage. Raises UnknownEffect."""
-    limit = settings.image_time_limit if job.media == Media.IMAGE else settings.video_time_limit
+def route(job: JobRow) -> tuple[str, str]:
+    """The Celery task and the queue of a job's next stage. Raises UnknownEffect."""
     if job.stage is Stage.INGEST:
-        return INGEST, queues.MEDIA, limit
+        return INGEST, queues.MEDIA
     if job.stage is Stage.JOIN:
-        return JOIN, queues.MEDIA, limit
+        return JOIN, queues.MEDIA
     declared = registry.declaration(job.effect)
-    return f"effects.{job.effect}", queues.effect_queue(declared.tag, Media(job.media)), limit
+    return f"effects.{job.effect}", queues.effect_queue(declared.tag, Media(job.media))
+
+
+def _noted(mark: Callable[[sa.Engine, list[T]], None], engine: sa.Engine, sent: list[T]) -> None:
+    """Note what was sent; where that fails it is sent once more, which does no harm."""
+    try:
+        mark(engine, sent)
+    except DatabaseMissing:
+        log.warning("%d messages were sent, and it could not be noted", len(sent))
