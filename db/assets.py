@@ -198,6 +198,26 @@ def due(engine: sa.Engine, *, limit: int, job_id: uuid.UUID | None = None) -> li
         return [AssetRow.read(row) for row in connection.execute(query)]
 
 
+def due_of(connection: sa.Connection, job_id: uuid.UUID) -> list[AssetRow]:
+    """The assets of a job whose time is over, as this transaction sees them."""
+    query = sa.select(ASSETS).where(
+        ASSETS.c.job_id == job_id, ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at <= clock.now()
+    )
+    return [AssetRow.read(row) for row in connection.execute(query)]
+
+
+def jobs_of_due_inputs(engine: sa.Engine) -> list[uuid.UUID]:
+    """Jobs that were not finished before their upload is to be destroyed, or whose upload was destroyed before."""
+    query = (
+        sa.select(JOBS.c.id)
+        .join(ASSETS, ASSETS.c.job_id == JOBS.c.id)
+        .where(ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now(), JOBS.c.state.not_in(FINAL))
+        .distinct()
+    )
+    with engines.reading(engine) as connection:
+        return list(connection.execute(query).scalars())
+
+
 def held(engine: sa.Engine) -> dict[str, int]:
     """How many assets of each retention class exist."""
     return _count(engine, sa.true())

@@ -46,7 +46,7 @@ _OPEN_ATTEMPTS = (
     .values(ended_at=clock.now())
 )
 _HAS_KEY = sa.and_(
-    sa.func.coalesce(JOBS.c.owner, "") == sa.bindparam("of_owner"), JOBS.c.idempotency_key == sa.bindparam("key")
+    JOBS.c.owner.is_not_distinct_from(sa.bindparam("of_owner")), JOBS.c.idempotency_key == sa.bindparam("key")
 )
 
 
@@ -144,7 +144,7 @@ def _known(connection: sa.Connection, request: Request, job_id: uuid.UUID) -> tu
     ours = connection.execute(_GET, {"of_job": job_id}).one_or_none()
     if ours is not None:
         return JobRow.read(ours), assets.pending_input(connection, job_id)
-    of_key = {"of_owner": request.owner or "", "key": request.idempotency_key}
+    of_key = {"of_owner": request.owner, "key": request.idempotency_key}
     known = connection.execute(sa.select(JOBS).where(_HAS_KEY), of_key).one()
     if known.fingerprint != request.fingerprint:
         raise KeyTaken("this idempotency key belongs to another request of this owner; take a new key")
@@ -156,7 +156,7 @@ def _make_way(connection: sa.Connection, request: Request) -> None:
     never_worked = ~sa.exists().where(ATTEMPTS.c.job_id == JOBS.c.id)
     lapsed = sa.and_(JOBS.c.state == State.UPLOADING.value, JOBS.c.lease_until < clock.now())
     failed = sa.and_(JOBS.c.state == State.FAILED.value, never_worked)
-    of_key = {"of_owner": request.owner or "", "key": request.idempotency_key}
+    of_key = {"of_owner": request.owner, "key": request.idempotency_key}
     released = (
         sa.update(JOBS)
         .where(_HAS_KEY, sa.or_(lapsed, failed))

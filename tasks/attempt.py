@@ -26,7 +26,7 @@ from media import bounds
 from media.errors import DiskFull, MediaError
 from purge import sweeper
 from tasks import holder, outage, retry, watch
-from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped
+from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,8 @@ class Attempt(Generic[C]):
 
         What a transaction of the attempt's end has marked as stored is out of `discard`'s reach.
         """
+        if self._settled:
+            raise ClaimLost("this attempt was given up")
         term = self.runtime.policy.term(retention)
 
         def reserve() -> AssetRow:
@@ -176,11 +178,12 @@ class Attempt(Generic[C]):
             except DatabaseMissing:
                 # The watch renews the lease as soon as it can.
                 log.debug("job %s: no progress could be written", self.claim.name)
-        if self.reason is None and self.stopping.is_set():
-            raise Stopped("the worker stops")
+        if self.stopping.is_set():
+            self.end(Stopped(watch.STOPPED))
+        if self.over():
+            self.end(TimeOver(watch.TIME_OVER))
         if self.reason is not None:
             raise self.reason
-        self.check()
 
     def check(self) -> None:
         """Raise ClaimLost or TimeOver when the work is in vain; a stop leaves time for what is nearly done."""
@@ -227,6 +230,8 @@ class Attempt(Generic[C]):
         """Write what follows from an attempt's error, once: whoever comes second has nothing to say."""
         with self._settling:
             if self._settled:
+                # What a thread that could not be ended has made since then.
+                self.discard()
                 return
             self._settled = True
             try:
@@ -297,7 +302,7 @@ class Attempt(Generic[C]):
         if self.reason is not None:
             raise self.reason
         if self.stopping.is_set():
-            raise Stopped("the worker stops")
+            raise Stopped(watch.STOPPED)
         if time.monotonic() - self._begun > HOLD_SECONDS:
             raise StillAway("a server has been away for longer than a message may be held")
 

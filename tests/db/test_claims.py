@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from db import assets, claims, jobs
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ATTEMPTS
-from tests import clock
+from tests import clock, rows
+from tests.rows import HOUR
 
 
 def take(engine, job_id, *, holder="host:1:1.0:1", stage=Stage.INGEST, lease=60, dead_holder=None):
@@ -81,7 +82,7 @@ def test_a_dead_holders_lease_need_not_run_out(engine, queued):
 def test_a_holder_that_was_released_meanwhile_is_not_dead_again(engine, queued):
     job_id = queued()
     old = take(engine, job_id, holder="host:1:1.0:1")
-    assert claims.wait(engine, old, retry_at=clock.after(60), outcome="x")
+    assert claims.wait(engine, old, delay=60, outcome="x")
     assert take(engine, job_id, holder="host:2:1.0:1", dead_holder="host:1:1.0:1") is None
 
 
@@ -93,8 +94,9 @@ def store_result(engine, claim):
             retention=Retention.RESULT,
             suffix=".jpg",
             attempt=claim.fence,
-            due_at=clock.after(60),
-            deadline_at=clock.after(90),
+            due_after=HOUR,
+            deadline_after=2 * HOUR,
+            lease=60,
         )
 
 
@@ -122,7 +124,7 @@ def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss,
         "extend": lambda: claims.extend(engine, old, done=5),
         "advance": lambda: claims.advance(engine, old, to=Stage.EFFECT, units_total=3),
         "finish": lambda: claims.finish(engine, old, result_id=result.id, size=3),
-        "wait": lambda: claims.wait(engine, old, retry_at=clock.after(5), outcome="x"),
+        "wait": lambda: claims.wait(engine, old, delay=5, outcome="x"),
         "fail": lambda: claims.fail(engine, old, error="x", error_text="x"),
     }
     assert not calls[operation]()
@@ -143,7 +145,7 @@ def test_extending_renews_the_lease_and_notes_progress(engine, queued, change):
 def test_advancing_queues_the_next_stage_with_its_own_tries(engine, queued):
     job_id = queued()
     claim = take(engine, job_id)
-    jobs.mark_sent(engine, [job_id])
+    jobs.mark_sent(engine, [jobs.get(engine, job_id)])
     job = claims.advance(engine, claim, to=Stage.EFFECT, units_total=132)
     assert job == jobs.get(engine, job_id)
     assert (job.state, job.stage, job.tries, job.units_total) == (State.QUEUED, Stage.EFFECT, 0, 132)
@@ -164,6 +166,9 @@ def test_finishing_keeps_the_result_and_makes_everything_else_due(engine, queued
     assert job.finished_at is not None and job.parameters is None
     states = {asset.id: (asset.state, asset.size) for asset in assets.of_job(engine, job_id)}
     assert states[result.id] == (AssetState.STORED, 3)
+    assert [asset.retention for asset in assets.due(engine, limit=9)] == [Retention.INPUT]
+    # As soon as whoever wrote it can write no more.
+    rows.set_asset(engine, lost.id, lease_until=clock.after(-1))
     due = assets.due(engine, limit=9)
     assert {asset.retention for asset in due} == {Retention.INPUT, Retention.RESULT}
     assert lost.id in {asset.id for asset in due}
@@ -172,7 +177,7 @@ def test_finishing_keeps_the_result_and_makes_everything_else_due(engine, queued
 
 def test_waiting_keeps_the_assets_and_the_count_of_tries(engine, queued):
     job_id = queued()
-    assert claims.wait(engine, take(engine, job_id), retry_at=clock.after(-1), outcome="storage_error")
+    assert claims.wait(engine, take(engine, job_id), delay=-1, outcome="storage_error")
     job = jobs.get(engine, job_id)
     assert (job.state, job.tries, job.holder) == (State.WAITING, 1, None)
     assert job.parameters is not None

@@ -10,8 +10,8 @@ from db import assets, claims, jobs, segments
 from db.segments import Plan
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
-from tests import clock
-from tests.db.conftest import HOUR
+from tests import clock, rows
+from tests.rows import HOUR
 
 
 def reserve(engine, job_id):
@@ -22,8 +22,9 @@ def reserve(engine, job_id):
             retention=Retention.INTERMEDIATE,
             suffix=".mp4",
             attempt=1,
-            due_at=clock.now() + HOUR,
-            deadline_at=clock.now() + 2 * HOUR,
+            due_after=HOUR,
+            deadline_after=2 * HOUR,
+            lease=60,
         )
 
 
@@ -98,6 +99,7 @@ def test_a_second_plan_makes_the_pieces_of_a_dead_planner_due(engine, queued, ch
     job_id = queued(media="video", stage=Stage.EFFECT)
     claims.take(engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
     left = reserve(engine, job_id)
+    rows.set_asset(engine, left.id, lease_until=clock.after(-1))
     change(job_id, lease_until=clock.after(-1))
     claim = claims.take(engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
     planned = [Plan(piece_id=reserve(engine, job_id).id, size=5, window=window(0))]
@@ -163,7 +165,7 @@ def test_who_lost_a_segment_changes_nothing(engine, cut, set_segment):
     new = take(engine, job_id, 0, holder="worker-2")
     assert not segments.extend(engine, old, done=4)
     assert finish(engine, old) is None
-    assert not segments.wait(engine, old, retry_at=clock.now(), outcome="x")
+    assert not segments.wait(engine, old, delay=0, outcome="x")
     assert not segments.fail(engine, old, error="x", error_text="x")
     assert segments.holder(engine, job_id, 0) == "worker-2"
     assert segments.extend(engine, new, done=4)
@@ -198,9 +200,9 @@ def test_a_job_that_ends_takes_its_segments_with_it(engine, cut, to):
 
 def test_a_segment_waits_and_is_queued_again(engine, cut):
     job_id = cut()
-    assert segments.wait(engine, take(engine, job_id, 0), retry_at=clock.after(60), outcome="storage_unreachable")
+    assert segments.wait(engine, take(engine, job_id, 0), delay=60, outcome="storage_unreachable")
     assert segments.requeue_lapsed(engine) == 0
-    assert segments.wait(engine, take(engine, job_id, 1), retry_at=clock.after(-1), outcome="storage_unreachable")
+    assert segments.wait(engine, take(engine, job_id, 1), delay=-1, outcome="storage_unreachable")
     assert segments.requeue_lapsed(engine) == 1
     assert states(engine, job_id) == [State.WAITING, State.QUEUED, State.QUEUED]
 

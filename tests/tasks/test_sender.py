@@ -7,7 +7,6 @@ import pytest
 from db import claims, jobs
 from db.states import Stage
 from effects.errors import UnknownEffect
-from settings import Settings
 from tasks import sender
 from tasks.sender import Sender
 
@@ -31,17 +30,16 @@ def advance(rt, job_id):
 
 
 def test_a_route_for_each_stage_and_kind(rt, job):
-    settings = Settings(image_time_limit=11, video_time_limit=22)
     photo, video = (jobs.get(rt.engine, job(media=media, effect="enhance")) for media in ("image", "video"))
-    assert sender.route(photo, settings) == ("ingest", "media", 11)
-    assert sender.route(video, settings) == ("ingest", "media", 22)
-    assert sender.route(advance(rt, photo.id), settings) == ("effects.enhance", "gpu.photo", 11)
-    assert sender.route(advance(rt, video.id), settings) == ("effects.enhance", "gpu.video", 22)
+    assert sender.route(photo) == ("ingest", "media")
+    assert sender.route(video) == ("ingest", "media")
+    assert sender.route(advance(rt, photo.id)) == ("effects.enhance", "gpu.photo")
+    assert sender.route(advance(rt, video.id)) == ("effects.enhance", "gpu.video")
 
 
 def test_an_effect_that_is_not_here_has_no_route(rt, job):
     with pytest.raises(UnknownEffect):
-        sender.route(advance(rt, job(effect="elsewhere")), rt.settings)
+        sender.route(advance(rt, job(effect="elsewhere")))
 
 
 def test_a_message_carries_the_id_and_nothing_else(rt, job):
@@ -51,7 +49,6 @@ def test_a_message_carries_the_id_and_nothing_else(rt, job):
     ((name, options),) = app.messages
     assert (name, options.pop("args"), options.pop("queue")) == ("ingest", (str(job_id),), "media")
     assert options == {
-        "soft_time_limit": rt.settings.image_time_limit,
         "argsrepr": "-",
         "kwargsrepr": "-",
         "ignore_result": True,
