@@ -185,6 +185,12 @@ class Attempt(Generic[C]):
         if self.reason is not None:
             raise self.reason
 
+    def check_work(self) -> None:
+        """As `check`, and raise Stopped when the time that a stop leaves is over: somebody else begins anew."""
+        if self._settled:
+            raise ClaimLost("this attempt was given up")
+        self.check()
+
     def check(self) -> None:
         """Raise ClaimLost or TimeOver when the work is in vain; a stop leaves time for what is nearly done."""
         if self.reason is not None and not isinstance(self.reason, Stopped):
