@@ -95,6 +95,7 @@ def reserve(
     due_after: datetime.timedelta,
     deadline_after: datetime.timedelta,
     lease: float,
+    asset_id: uuid.UUID | None = None,
 ) -> AssetRow:
     """Insert the row of an asset whose bytes do not exist yet; its key holds the attempt that makes it.
 
@@ -107,8 +108,9 @@ def reserve(
         due_after: its term from now on; an intermediate has its input's instead.
         deadline_after: likewise, what was promised.
         lease: seconds for which its writer is taken for alive.
+        asset_id: its id, for whoever must be able to find it after an answer that was lost.
     """
-    asset_id = uuid.uuid4()
+    asset_id = asset_id or uuid.uuid4()
     statement = _RESERVE_INTERMEDIATE if retention is Retention.INTERMEDIATE else _RESERVE
     values = {
         "id": asset_id,
@@ -169,6 +171,12 @@ def pending_input(connection: sa.Connection, job_id: uuid.UUID) -> AssetRow | No
         ASSETS.c.job_id == job_id, ASSETS.c.retention.in_(_INPUTS), ASSETS.c.state == AssetState.PENDING.value
     )
     row = connection.execute(query).one_or_none()
+    return None if row is None else AssetRow.read(row)
+
+
+def find(connection: sa.Connection, asset_id: uuid.UUID) -> AssetRow | None:
+    """One asset, if there is one of this id."""
+    row = connection.execute(_GET, {"asset": asset_id}).one_or_none()
     return None if row is None else AssetRow.read(row)
 
 

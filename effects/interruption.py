@@ -22,4 +22,4 @@ def interruptible(check: Callable[[], None]) -> contextlib.AbstractContextManage
             check()
             return func(*args, **(kwargs or {}))
 
-    return Interruptible()  # type: ignore[no-untyped-call]
+    return Interruptible()

@@ -109,11 +109,18 @@ class Attempt(Generic[C]):
             raise ClaimLost("this attempt was given up")
         term = self.runtime.policy.term(retention)
 
+        asset_id, repeated = uuid.uuid4(), False
+
         def reserve() -> AssetRow:
+            nonlocal repeated
             with self.runtime.engine.begin() as connection:
+                if repeated and (known := assets.find(connection, asset_id)) is not None:
+                    return known
+                repeated = True
                 return assets.reserve(
                     connection,
                     self.job.id,
+                    asset_id=asset_id,
                     retention=retention,
                     suffix=suffix,
                     attempt=self.claim.fence,
