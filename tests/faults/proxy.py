@@ -32,8 +32,9 @@ PORTS = {"amqp": 5672, "amqps": 5671, "postgresql": 5432, "http": 80, "https": 4
 class Proxy:
     """Listens on a port of its own and forwards to one server. A context manager: it ends with all its connections."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, segment_bytes: int | None = SEGMENT_BYTES) -> None:
         self.target = (host, port)
+        self._segment_bytes = segment_bytes
         self._up, self._down = _Direction(), _Direction()
         self._links: set[_Link] = set()
         self._threads: set[threading.Thread] = set()
@@ -49,15 +50,15 @@ class Proxy:
         self._place.bind(("127.0.0.1", 0))
 
     @classmethod
-    def before(cls, url: str) -> Proxy:
-        """A proxy before the server that a URL names."""
+    def before(cls, url: str, *, segment_bytes: int | None = SEGMENT_BYTES) -> Proxy:
+        """A proxy before the server that a URL names; `segment_bytes=None` lets its clients' kernels buffer megabytes."""
         parts = urllib.parse.urlsplit(url)
         port = PORTS.get(parts.scheme.partition("+")[0])
         if parts.scheme == "s3" and "secure=false" in parts.query:
             port = PORTS["http"]
         assert parts.hostname is not None
         assert parts.port or port
-        return cls(parts.hostname, parts.port or port or 0)
+        return cls(parts.hostname, parts.port or port or 0, segment_bytes=segment_bytes)
 
     def through(self, url: str) -> str:
         """The same URL, by way of this proxy."""
@@ -120,7 +121,8 @@ class Proxy:
         with self._lock:
             if self._listener is None:
                 self._listener = _socket()
-                self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
+                if self._segment_bytes is not None:
+                    self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, self._segment_bytes)
                 self._listener.bind(("127.0.0.1", self.port))
                 self._listener.listen(128)
                 self._start(self._accept, self._listener)
