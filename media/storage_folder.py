@@ -48,7 +48,7 @@ class FolderStore:
             self.write_to(key, file)
 
     def write_to(self, key: str, target: BinaryIO) -> None:
-        with marked(target) as sink, _as_storage_error(), self._path(key).open("rb") as file:
+        with marked(target) as sink, _as_storage_error(self.root), self._path(key).open("rb") as file:
             shutil.copyfileobj(file, sink, CHUNK_BYTES)
 
     def size(self, key: str) -> int | None:

@@ -15,17 +15,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-CHUNK_BYTES = 64 * 1024
+from tests.faults.direction import Direction
+
 # As on a real line, little waits between the two ends: else megabytes vanish into the kernel's buffers at once.
 SEGMENT_BYTES = 1400
 BUFFER_BYTES = 16 * 1024
-PIECES_A_SECOND = 20  # of a throttled line
 PORTS = {"amqp": 5672, "amqps": 5671, "postgresql": 5432, "http": 80, "https": 443, "s3": 443}
 
 
@@ -35,7 +34,7 @@ class Proxy:
     def __init__(self, host: str, port: int, *, segment_bytes: int | None = SEGMENT_BYTES) -> None:
         self.target = (host, port)
         self._segment_bytes = segment_bytes
-        self._up, self._down = _Direction(), _Direction()
+        self._up, self._down = Direction(), Direction()
         self._links: set[_Link] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.RLock()
@@ -51,7 +50,7 @@ class Proxy:
 
     @classmethod
     def before(cls, url: str, *, segment_bytes: int | None = SEGMENT_BYTES) -> Proxy:
-        """A proxy before the server that a URL names; `segment_bytes=None` lets its clients' kernels buffer megabytes."""
+        """A proxy before the server that a URL names; with `segment_bytes=None` clients' kernels buffer megabytes."""
         parts = urllib.parse.urlsplit(url)
         port = PORTS.get(parts.scheme.partition("+")[0])
         if parts.scheme == "s3" and "secure=false" in parts.query:
@@ -224,7 +223,7 @@ class Proxy:
                 link.cut()
                 link.swallow.set()
 
-    def _forward(self, direction: _Direction, data: bytes, target: socket.socket) -> None:
+    def _forward(self, direction: Direction, data: bytes, target: socket.socket) -> None:
         while data:
             count, action = direction.allowed(len(data))
             direction.wait(count, self._closed)
@@ -239,45 +238,6 @@ class Proxy:
             if self._wanted is not None and self._wanted(link.last + data):
                 self._wanted, link.swallow = None, self._swallowed
         link.last = data[-64:]  # the words may lie across two pieces
-
-
-class _Direction:
-    """What all connections share in one direction: a rate, and a number of bytes after which something happens."""
-
-    def __init__(self) -> None:
-        self.rate: float | None = None
-        self._free_at = 0.0
-        self._left = 0
-        self._action: Callable[[], object] | None = None
-        self._lock = threading.Lock()
-
-    def limit(self, count: int, action: Callable[[], object]) -> None:
-        with self._lock:
-            self._left, self._action = count, action
-
-    def piece(self) -> int:
-        """How many bytes to read at once."""
-        return max(1, min(CHUNK_BYTES, int(self.rate / PIECES_A_SECOND))) if self.rate else CHUNK_BYTES
-
-    def allowed(self, count: int) -> tuple[int, Callable[[], object] | None]:
-        """How many of `count` bytes may go now, and what has to happen after them."""
-        with self._lock:
-            if self._action is None:
-                return count, None
-            if count < self._left:
-                self._left -= count
-                return count, None
-            action, self._action = self._action, None
-            return self._left, action
-
-    def wait(self, count: int, closed: threading.Event) -> None:
-        """Wait until the line has taken `count` bytes."""
-        if not self.rate:
-            return
-        with self._lock:
-            self._free_at = max(self._free_at, time.monotonic()) + count / self.rate
-            seconds = self._free_at - time.monotonic()
-        closed.wait(seconds)
 
 
 class _Link:

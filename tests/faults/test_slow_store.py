@@ -1,6 +1,6 @@
 """Any speed is fine that makes progress; a store that makes none is away after a bounded time, whatever was going on.
 
-On the real S3 server, behind a line of 64 kB/s. A multipart upload needs parts of 5 MiB at least, so its line is faster.
+On the real S3 server, behind a line of 64 kB/s. The parts of an upload have 5 MiB at least, so theirs is faster.
 """
 
 import http.server
@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 import uuid
 
 import pytest
@@ -21,9 +22,9 @@ from media.errors import StorageUnavailable
 from tests.faults.proxy import Proxy
 
 SPEED = 64_000  # bytes a second
-CONTENT = bytes(range(250)) * 2000  # 7.8 s at that speed
-PATIENCE = 3.0  # seconds; less than any of the transfers takes
-SILENCE = 1.8 * PATIENCE  # no more than this may a stalled call take: it never waits twice
+CONTENT = bytes(range(250)) * 1600  # 6.2 s at that speed
+PATIENCE = 2.0  # seconds; less than any of the transfers takes
+SILENCE = 1.9 * PATIENCE  # no more than this may a stalled call take: it never waits twice
 
 
 @pytest.fixture
@@ -77,9 +78,9 @@ def test_a_slow_download_succeeds(store, direct, proxy, key, tmp_path):
 
 
 def test_a_slow_upload_of_several_parts_succeeds(store, direct, proxy, key):
-    content = CONTENT * 42  # 21 MB
-    proxy.throttle(up=3_000_000)
-    assert seconds(lambda: put(store, key, content)) > 5
+    content = CONTENT * 50  # 20 MB, two parts
+    proxy.throttle(up=4_000_000)
+    assert seconds(lambda: put(store, key, content)) > 2 * PATIENCE
     assert direct.read(key) == content
 
 
@@ -123,7 +124,7 @@ def test_an_upload_of_several_parts_that_stalls_is_waited_for_once(store, direct
     proxy.stall_after(1_000_000, up=True)
     began = time.monotonic()
     with pytest.raises(StorageUnavailable):
-        put(store, key, CONTENT * 42)
+        put(store, key, CONTENT * 50)
     assert PATIENCE * 0.9 < time.monotonic() - began < SILENCE
     assert direct.size(key) is None
     direct.destroy(key)
@@ -139,7 +140,7 @@ def test_a_download_that_stalls_is_waited_for_once(store, direct, proxy, key):
     assert PATIENCE * 0.9 < time.monotonic() - began < SILENCE
 
 
-@pytest.mark.parametrize("name", ["size", "read", "destroy", "objects"])
+@pytest.mark.parametrize("name", ["size", "destroy", "objects"])
 def test_a_server_that_is_silent_is_waited_for_once(store, proxy, key, name):
     proxy.stall()
     began = time.monotonic()
@@ -226,7 +227,8 @@ def secure(servers, direct, tmp_path, monkeypatch):
         server.daemon_threads = True
         server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.context.load_cert_chain(names[1], names[0])
-        server.behind = Proxy.before(servers["MAYFLY_STORAGE_URL"]).target
+        behind = urllib.parse.urlsplit(servers["MAYFLY_STORAGE_URL"])
+        server.behind = (behind.hostname, behind.port)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         with Proxy(*server.server_address) as proxy:
