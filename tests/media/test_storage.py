@@ -2,6 +2,7 @@
 
 import datetime
 import errno
+import http.server
 import io
 import threading
 import uuid
@@ -305,6 +306,33 @@ def test_a_full_folder_is_said_to_be_full(tmp_path):
     with pytest.raises(StorageFull) as raised:
         put(store, "a")
     assert raised.value.code == "storage_full"
+
+
+def test_a_full_bucket_is_said_to_be_full():
+    """In the words of Ceph's quota, which a trial server of ours has none of."""
+
+    class Quota(http.server.BaseHTTPRequestHandler):
+        def do_PUT(self):
+            answer = b"<Error><Code>QuotaExceeded</Code></Error>"
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(403)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Quota) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            with pytest.raises(StorageFull):
+                put(storage.connect(f"s3://key:secret@127.0.0.1:{server.server_port}/bucket?secure=false"), "a")
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize(
