@@ -29,7 +29,7 @@ class Exit(enum.IntEnum):
     UNREACHABLE = 3
 
 
-UNREACHABLE = frozenset({"broker_unreachable", "database_unreachable", "storage_unreachable"})
+UNREACHABLE = frozenset({"broker_unreachable", "database_unreachable", "storage_full", "storage_unreachable"})
 
 
 def emit(value: Mapping[str, Any]) -> None:
