@@ -8,7 +8,8 @@ MediaError
 ├── TooLarge          too_large          over a limit in bytes, pixels, frames, seconds or memory
 ├── MediaTimeout      media_timeout      reading or writing it took longer than allowed
 └── MediaToolError    media_tool_failed  ffmpeg failed for a reason of the machine's: the only one worth a retry
-    └── DiskFull      disk_full          the machine has too little space left
+    └── MachineFault  machine_fault      surely the machine's: a file cannot be written, a program not be started
+        └── DiskFull  disk_full          the machine has too little space left
 
 StorageError
 ├── StorageUnavailable  storage_unreachable  the object store does not answer, or refuses
@@ -69,7 +70,14 @@ class MediaToolError(MediaError):
         super().__init__(text)
 
 
-class DiskFull(MediaToolError):
+class MachineFault(MediaToolError):
+    code = "machine_fault"
+
+    def __init__(self, text: str = "this machine cannot write a file or start a program: see its log") -> None:
+        super().__init__(text)
+
+
+class DiskFull(MachineFault):
     code = "disk_full"
 
     def __init__(

@@ -46,7 +46,7 @@ class Store(Protocol):
         Raises:
             media.errors.ObjectMissing: there is no such object.
             media.errors.DiskFull: the file's disk is full.
-            media.errors.MediaToolError: the file cannot be written.
+            media.errors.MachineFault: the file cannot be written.
         """
 
     def write_to(self, key: str, target: BinaryIO) -> None:

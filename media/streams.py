@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from media.errors import DiskFull, MediaToolError
+from media.errors import DiskFull, MachineFault
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What an OSError's `errno` says when there is no space left."""
@@ -51,10 +51,10 @@ def marked(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def written_here() -> Iterator[None]:
-    """What is wrong with a file of this machine, in our words. Raises DiskFull, MediaToolError."""
+    """What is wrong with a file of this machine, in our words. Raises DiskFull, MachineFault."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise DiskFull from None
-        raise MediaToolError("a file cannot be written on this machine: try again") from None
+        raise MachineFault from None

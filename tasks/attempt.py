@@ -23,7 +23,7 @@ from db.rows import AssetRow, JobRow, SegmentRow
 from db.segments import SegmentClaim
 from db.states import Retention, Stage
 from media import bounds
-from media.errors import DiskFull, MediaError
+from media.errors import DiskFull, MachineFault, MediaError
 from purge import sweeper
 from tasks import holder, outage, retry, watch
 from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver
@@ -259,6 +259,8 @@ class Attempt(Generic[C]):
             return self.reason
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFull()
+        if isinstance(error, OSError) and error.errno in (errno.EIO, errno.EROFS):
+            return MachineFault()
         if isinstance(error, MediaError | OSError) and not all(path.exists() for path in self._fetched):
             # What is missing here was never wrong there.
             return ScratchGone("files of this worker were removed while it worked")

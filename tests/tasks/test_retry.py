@@ -33,6 +33,7 @@ def test_what_may_pass_is_tried_again(error):
     [
         media.StorageUnavailable("x"),
         media.DiskFull(),
+        media.MachineFault(),
         database.DatabaseMissing("x"),
         effects.WeightsError("x"),
         tasks.BrokerMissing("x"),
