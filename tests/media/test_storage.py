@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from media import storage
-from media.errors import DiskFull, MediaToolError, ObjectMissing, StorageError, StorageFull, StorageUnavailable
+from media.errors import DiskFull, MachineFault, ObjectMissing, StorageError, StorageFull, StorageUnavailable
 from media.storage_folder import FolderStore
 from media.storage_s3 import PART_BYTES, S3Store
 
@@ -216,9 +216,9 @@ def test_a_file_that_cannot_be_written_is_this_machines_fault(store, prefix, tmp
     put(store, f"{prefix}/a")
     with pytest.raises(DiskFull):
         store.fetch(f"{prefix}/a", Path("/dev/full"))
-    with pytest.raises(MediaToolError) as raised:
+    with pytest.raises(MachineFault) as raised:
         store.fetch(f"{prefix}/a", tmp_path / "gone" / "target")
-    assert type(raised.value) is MediaToolError
+    assert type(raised.value) is MachineFault
     assert str(tmp_path) not in str(raised.value)
 
 
