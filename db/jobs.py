@@ -365,7 +365,7 @@ def lost(table: sa.Table, seconds: float) -> sa.ColumnElement[bool]:
     return sa.and_(
         table.c.sent_at.is_not(None),
         silent > seconds,
-        silent > clock.seconds_between(table.c.queued_at, table.c.sent_at),
+        silent > clock.seconds_between(sa.func.coalesce(table.c.queued_at, table.c.sent_at), table.c.sent_at),
     )
 
 

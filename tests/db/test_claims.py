@@ -101,7 +101,7 @@ def store_result(engine, claim):
 
 
 @pytest.mark.parametrize("loss", ["newer claim", "cancelled", "requeued", "failed by a dead letter", "finished"])
-@pytest.mark.parametrize("operation", ["extend", "advance", "finish", "wait", "fail"])
+@pytest.mark.parametrize("operation", ["extend", "holds", "advance", "finish", "wait", "hand_back", "fail"])
 def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss, operation):
     job_id = queued()
     old = take(engine, job_id)
@@ -122,6 +122,8 @@ def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss,
     earlier = row(job_id), assets.of_job(engine, job_id), attempts(engine, job_id)
     calls = {
         "extend": lambda: claims.extend(engine, old, done=5),
+        "holds": lambda: claims.holds(engine, old),
+        "hand_back": lambda: claims.hand_back(engine, old, outcome="stopped"),
         "advance": lambda: claims.advance(engine, old, to=Stage.EFFECT, units_total=3),
         "finish": lambda: claims.finish(engine, old, result_id=result.id, size=3),
         "wait": lambda: claims.wait(engine, old, delay=5, outcome="x"),
@@ -196,3 +198,43 @@ def test_failing_says_why_and_makes_all_assets_due(engine, queued):
     assert job.parameters is None
     assert [asset.retention for asset in assets.due(engine, limit=9)] == [Retention.INPUT]
     assert attempts(engine, job_id) == [(1, "ingest", "damaged_media")]
+
+
+def test_handing_back_is_as_if_the_attempt_had_not_been(engine, queued):
+    job_id = queued()
+    jobs.mark_sent(engine, [jobs.get(engine, job_id)])
+    for returns in range(1, 6):
+        claim = take(engine, job_id)
+        assert (claim.tries, claim.job.returns) == (1, returns - 1)
+        assert claims.holds(engine, claim)
+        back = claims.hand_back(engine, claim, outcome="stopped")
+        assert back == jobs.get(engine, job_id)
+        assert (back.state, back.tries, back.returns, back.holder) == (State.QUEUED, 0, returns, None)
+    # Its message is gone with the worker.
+    assert [job.id for job in jobs.unsent(engine, limit=9)] == [job_id]
+    assert {outcome for _, _, outcome in attempts(engine, job_id)} == {"stopped"}
+
+
+def test_waiting_for_our_own_fault_counts_no_try(engine, queued):
+    job_id = queued()
+    assert claims.wait(engine, take(engine, job_id), delay=-1, outcome="storage_unreachable", counted=False)
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.tries, job.returns) == (State.WAITING, 0, 1)
+
+
+def test_a_holder_takes_what_it_holds_already_and_counts_it_once(engine, queued):
+    job_id = queued()
+    first = take(engine, job_id)
+    second = take(engine, job_id)
+    assert (second.fence, second.tries) == (2, 1)
+    assert not claims.holds(engine, first)
+
+
+def test_an_end_that_is_repeated_says_the_same(engine, queued):
+    job_id = queued()
+    claim = take(engine, job_id)
+    result = store_result(engine, claim)
+    for _ in range(2):
+        due = claims.finish(engine, claim, result_id=result.id, size=3)
+        assert [asset.retention for asset in due] == [Retention.INPUT]
+    assert {asset.id: asset.state for asset in assets.of_job(engine, job_id)}[result.id] is AssetState.STORED

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from db import assets, claims, jobs
-from db.errors import UnknownJob
+from db.errors import KeyTaken, UnknownJob
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS, ATTEMPTS, JOBS
-from tests import clock
+from tests import clock, rows
 
 
 def count(engine, table):
@@ -136,6 +136,76 @@ def test_what_the_outbox_asks(engine, queued, change, create):
     assert [job.id for job in jobs.sent_long_ago(engine, seconds=60, limit=9)] == [old]
     mark_sent(engine, fresh, old)
     assert jobs.unsent(engine, limit=9) == jobs.sent_long_ago(engine, seconds=60, limit=9) == []
+
+
+def test_a_confirmation_is_of_the_message_that_was_sent_and_of_no_later_one(engine, queued, change):
+    job_id = queued()
+    sent = jobs.get(engine, job_id)
+    take(engine, job_id)
+    change(job_id, lease_until=clock.after(-1))
+    assert jobs.requeue_lapsed(engine) == [job_id]
+    # The broker's answer to the first message comes late, when the job needs a second one.
+    jobs.mark_sent(engine, [sent])
+    assert [job.id for job in jobs.unsent(engine, limit=9)] == [job_id]
+    jobs.mark_sent(engine, [jobs.get(engine, job_id)])
+    assert jobs.unsent(engine, limit=9) == []
+
+
+def test_each_further_message_comes_after_twice_the_time(engine, queued, change):
+    job_id = queued()
+    found = []
+    for waited, silent in ((10, 61), (100, 61), (100, 101), (None, 61)):
+        queued_at = None if waited is None else clock.after(-silent - waited)
+        change(job_id, queued_at=queued_at, sent_at=clock.after(-silent))
+        found.append(len(jobs.sent_long_ago(engine, seconds=60, limit=9)))
+    assert found == [1, 0, 1, 1]
+
+
+def test_a_key_is_its_owners_own(create):
+    first, _ = create(idempotency_key="k", owner="anna")
+    other, asset = create(idempotency_key="k", owner="berta")
+    assert other.id != first.id and asset is not None
+    nobodys, asset = create(idempotency_key="k", owner=None)
+    assert nobodys.id not in (first.id, other.id) and asset is not None
+    again, asset = create(idempotency_key="k", owner=None)
+    assert (again.id, asset) == (nobodys.id, None)
+
+
+def test_a_key_that_comes_with_another_request_is_refused(engine, create):
+    create(idempotency_key="k", fingerprint="a")
+    with pytest.raises(KeyTaken) as raised:
+        create(idempotency_key="k", fingerprint="b")
+    assert raised.value.code == "idempotency_conflict"
+    assert count(engine, JOBS) == 1
+
+
+def test_a_lapsed_upload_gives_its_key_to_the_repeat(engine, create):
+    dead, _ = create(idempotency_key="k", lease=-1)
+    again, asset = create(idempotency_key="k")
+    assert again.id != dead.id and asset is not None
+    assert jobs.get(engine, dead.id).error == "upload_abandoned"
+    assert [due.job_id for due in assets.due(engine, limit=9)] == [dead.id]
+    # An upload that lives is the job that is asked for.
+    assert create(idempotency_key="k")[0].id == again.id
+
+
+def test_a_failure_before_any_worker_gives_its_key_to_the_repeat(engine, create, queued):
+    failed, _ = create(idempotency_key="k")
+    jobs.end(engine, failed.id, to=State.FAILED, error="storage_unreachable")
+    assert create(idempotency_key="k")[0].id != failed.id
+    worked = queued(idempotency_key="k2")
+    assert claims.fail(engine, take(engine, worked), error="damaged_media", error_text="x")
+    assert create(idempotency_key="k2")[0].id == worked
+    cancelled = queued(idempotency_key="k3")
+    jobs.end(engine, cancelled, to=State.CANCELLED)
+    assert create(idempotency_key="k3")[0].id == cancelled
+
+
+def test_a_creation_whose_answer_was_lost_is_repeated(engine):
+    job_id = uuid.uuid4()
+    first = rows.create(engine, job_id=job_id)
+    assert rows.create(engine, job_id=job_id) == first
+    assert (count(engine, JOBS), count(engine, ASSETS)) == (1, 1)
 
 
 def test_the_outbox_sends_the_oldest_first_and_so_many(engine, queued):

@@ -256,3 +256,51 @@ def test_a_piece_that_is_gone_is_no_input(engine, cut):
     piece = next(asset for asset in assets.of_job(engine, job_id) if asset.retention is Retention.INTERMEDIATE)
     assets.record_destruction(engine, piece, verified="x")
     assert take(engine, job_id, 0).input is None
+
+
+def test_handing_back_is_as_if_the_attempt_had_not_been(engine, cut):
+    job_id = cut()
+    segments.mark_sent(engine, [segment for _, segment in segments.unsent(engine, limit=9)])
+    claim = take(engine, job_id, 0)
+    assert segments.holds(engine, claim)
+    back = segments.hand_back(engine, claim, outcome="stopped")
+    assert (back.state, back.tries, back.returns, back.holder) == (State.QUEUED, 0, 1, None)
+    assert [segment.number for _, segment in segments.unsent(engine, limit=9)] == [0]
+    assert not segments.holds(engine, claim)
+    assert segments.hand_back(engine, claim, outcome="stopped") is None
+
+
+def test_waiting_for_our_own_fault_counts_no_try(engine, cut):
+    job_id = cut()
+    assert segments.wait(engine, take(engine, job_id, 0), delay=-1, outcome="storage_unreachable", counted=False)
+    with engine.connect() as connection:
+        first = segments.of_job(connection, job_id)[0]
+    assert (first.state, first.tries, first.returns) == (State.WAITING, 0, 1)
+
+
+def test_a_confirmation_is_of_the_message_that_was_sent_and_of_no_later_one(engine, cut, set_segment):
+    job_id = cut()
+    sent = [segment for _, segment in segments.unsent(engine, limit=1)]
+    take(engine, job_id, 0)
+    set_segment(job_id, 0, lease_until=clock.after(-1))
+    assert segments.requeue_lapsed(engine) == 1
+    segments.mark_sent(engine, sent)
+    assert [segment.number for _, segment in segments.unsent(engine, limit=9)] == [0, 1, 2]
+
+
+def test_a_holder_takes_what_it_holds_already_and_counts_it_once(engine, cut):
+    job_id = cut()
+    take(engine, job_id, 0)
+    again = take(engine, job_id, 0)
+    assert (again.fence, again.tries) == (2, 1)
+
+
+def test_an_end_that_is_repeated_says_the_same(engine, cut):
+    job_id = cut(count=2)
+    first, last = take(engine, job_id, 0), take(engine, job_id, 1)
+    assert finish(engine, first)
+    part = reserve(engine, job_id)
+    assert segments.finish(engine, last, part_id=part.id, size=3, units=10).joinable
+    assert segments.finish(engine, last, part_id=part.id, size=3, units=10) is not None
+    assert segments.finish(engine, last, part_id=reserve(engine, job_id).id, size=3, units=10) is None
+    assert jobs.get(engine, job_id).stage is Stage.JOIN
