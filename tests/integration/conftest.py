@@ -31,9 +31,9 @@ def worker(busy: Stage) -> Process:
     return next(process for process in busy.processes if process.log.name.startswith("worker"))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def overdue(busy: Stage) -> str:
-    """A job on the busy stage whose upload is due in a second, made early so that no test waits for the sweep."""
+    """A job on the busy stage whose upload is due in a second."""
     job, asset = jobs.create(
         busy.engine,
         effect="pass-through",
@@ -52,6 +52,13 @@ def overdue(busy: Stage) -> str:
     assert asset is not None and asset.key is not None
     busy.store.put(asset.key, io.BytesIO(b"bytes"), 5)
     return str(job.id)
+
+
+@pytest.fixture(autouse=True)
+def _overdue_early(request: pytest.FixtureRequest) -> None:
+    """Make the overdue job with the stage, so that the test that waits for the sweep need not wait long."""
+    if "busy" in request.fixturenames:
+        request.getfixturevalue("overdue")
 
 
 @pytest.fixture(scope="session")
