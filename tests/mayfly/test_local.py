@@ -6,6 +6,7 @@ import sys
 import time
 from importlib import resources
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -123,12 +124,14 @@ def test_ctrl_c_ends_the_children_and_leaves_nothing(clip, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
     try:
         end = time.monotonic() + 60
-        while not list(tmp_path.glob(".*.part")) and time.monotonic() < end:
-            time.sleep(0.05)
-        time.sleep(1)
+        # The decoder and the encoder.
+        while len(children := psutil.Process(process.pid).children()) < 2:
+            assert time.monotonic() < end, "the pipe has not begun"
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert "Traceback" not in process.stderr.read()
+        assert [child for child in children if child.is_running()] == []
     finally:
         process.kill()
         process.wait()
