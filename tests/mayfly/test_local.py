@@ -20,10 +20,12 @@ from tests.media import clips
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 def test_the_target_chooses_a_pictures_format(photo, tmp_path, suffix):
-    target, done = tmp_path / f"out{suffix.upper()}", []
-    local.apply(photo, target, "enhance", {"scale": "2"}, on_progress=lambda *progress: done.append(progress))
+    source, target, done = tmp_path / "in.png", tmp_path / f"out{suffix.upper()}", []
+    with Image.open(photo) as picture:
+        picture.crop((200, 60, 296, 140)).save(source)
+    local.apply(source, target, "enhance", {"scale": "2"}, on_progress=lambda *progress: done.append(progress))
     assert sniff.sniff(target.read_bytes()).suffix == suffix
-    with Image.open(photo) as before, Image.open(target) as after:
+    with Image.open(source) as before, Image.open(target) as after:
         assert after.size == (before.width * 2, before.height * 2)
     assert done == [(1, 1)]
 

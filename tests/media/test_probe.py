@@ -109,7 +109,10 @@ def test_playlists_read_no_siblings(tmp_path, clip):
 def test_limits_name_themselves(clip):
     for limits, word in [
         (Limits(max_bytes=1000), "1,000 bytes"),
-        (Limits(max_frame_pixels=320 * 180 - 1), "the frames are too large"),  # ffprobe refuses before it says how large
+        (
+            Limits(max_frame_pixels=320 * 180 - 1),
+            "the frames are too large",
+        ),  # ffprobe refuses before it says how large
         (Limits(max_side=319), "319"),
         (Limits(max_frames=49), "49 frames"),
         (Limits(max_seconds=1.5), "1.5 seconds"),
