@@ -1,7 +1,9 @@
 """Segments: claimed one at a time, ended in any order, joined once, and gone with their job."""
 
+import contextlib
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -131,20 +133,29 @@ def test_segments_end_in_any_order_and_the_last_queues_the_join(engine, cut):
 
 
 def test_two_that_end_at_once_queue_one_join(engine, cut):
-    job_id = cut(count=8)
-    taken = [take(engine, job_id, number) for number in range(8)]
-    barrier, joined = threading.Barrier(8), []
+    job_id = cut(count=2)
+    taken = [take(engine, job_id, number) for number in range(2)]
+    parts = [reserve(engine, job_id) for _ in taken]
+    both = threading.Barrier(2)
+    seen = []
 
-    def end(claim):
-        part = reserve(engine, job_id)
-        barrier.wait()
-        joined.append(segments.finish(engine, claim, part_id=part.id, size=3, units=1).joinable)
+    def wait_for_the_other(_connection, _cursor, statement, *_):
+        # Whoever counts what is open holds its transaction until the other has counted too, or cannot.
+        if statement.lower().startswith("select count("):
+            seen.append(statement)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.7)
 
-    threads = [threading.Thread(target=end, args=[claim]) for claim in taken]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def end(claim, part):
+        return segments.finish(engine, claim, part_id=part.id, size=3, units=1).joinable
+
+    sa.event.listen(engine, "after_cursor_execute", wait_for_the_other)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            joined = list(pool.map(end, taken, parts, timeout=60))
+    finally:
+        sa.event.remove(engine, "after_cursor_execute", wait_for_the_other)
+    assert len(seen) == 2
     assert sum(job is not None for job in joined) == 1
     assert jobs.get(engine, job_id).stage is Stage.JOIN
 
