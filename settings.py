@@ -65,8 +65,10 @@ class Settings(BaseSettings):
     upload_lease: float = Field(45, gt=0, le=60, description="a producer that is silent for so long has died")
     max_attempts: int = Field(3, ge=1)
     retry_delay: float = Field(5, gt=0, description="before the second attempt; doubles with each further one")
-    image_time_limit: float = Field(300, gt=0, description="for one effect on one picture")
-    video_time_limit: float = Field(1500, gt=0, description="for one effect on one video; under RabbitMQ's 30 minutes")
+    image_time_limit: float = Field(300, gt=0, le=1500, description="for one effect on one picture")
+    video_time_limit: float = Field(
+        1500, gt=0, le=1500, description="for one effect on one video; Celery's own limit and RabbitMQ's lie above"
+    )
 
     segment_seconds: float = Field(
         10, gt=0, description="of work in one segment of a video that takes over twice as long"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 
 import sqlalchemy as sa
 
@@ -18,7 +17,41 @@ from db.tables import ASSETS, JOBS, RECEIPTS
 FINAL = tuple(state.value for state in State if state.final)
 
 # Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
-_RESERVE = sa.insert(ASSETS)
+_INPUTS = [retention.value for retention in Retention if retention.is_input]
+_INPUT = ASSETS.alias("input")
+
+
+def _not_after_input(moment: str) -> sa.ScalarSelect[datetime.datetime]:
+    """A column of the job's input: what is made of an upload on the way lives no longer than the upload may."""
+    mine = (_INPUT.c.job_id == sa.bindparam("of_job"), _INPUT.c.retention.in_(_INPUTS))
+    return sa.select(_INPUT.c[moment]).where(*mine).scalar_subquery()
+
+
+_RESERVE = (
+    sa.insert(ASSETS)
+    .values(
+        created_at=clock.now(),
+        due_at=clock.after(sa.bindparam("due_after")),
+        deadline_at=clock.after(sa.bindparam("deadline_after")),
+        lease_until=clock.after(sa.bindparam("lease")),
+    )
+    .returning(ASSETS)
+)
+_RESERVE_INTERMEDIATE = _RESERVE.values(
+    due_at=sa.func.coalesce(_not_after_input("due_at"), clock.after(sa.bindparam("due_after"))),
+    deadline_at=sa.func.coalesce(_not_after_input("deadline_at"), clock.after(sa.bindparam("deadline_after"))),
+)
+_EXTEND = (
+    sa.update(ASSETS)
+    .where(ASSETS.c.id.in_(sa.bindparam("assets", expanding=True)), ASSETS.c.state == AssetState.PENDING.value)
+    .values(lease_until=clock.after(sa.bindparam("lease")))
+)
+_ABANDON = (
+    sa.update(ASSETS)
+    .where(ASSETS.c.id.in_(sa.bindparam("assets", expanding=True)), ASSETS.c.state == AssetState.PENDING.value)
+    .values(due_at=clock.now(), lease_until=None)
+    .returning(ASSETS)
+)
 _MARK_STORED = sa.update(ASSETS).where(ASSETS.c.id == sa.bindparam("asset"), ASSETS.c.state == AssetState.PENDING.value)
 _MAKE_DUE = (
     sa.update(ASSETS)
@@ -26,21 +59,25 @@ _MAKE_DUE = (
         ASSETS.c.job_id == sa.bindparam("of_job"),
         ASSETS.c.id.not_in(sa.bindparam("but", expanding=True)),
         ASSETS.c.state != AssetState.DESTROYED.value,
-        ASSETS.c.due_at > sa.bindparam("now"),
+        ASSETS.c.due_at > clock.now(),
     )
-    .values(due_at=sa.bindparam("now"))
+    .values(due_at=clock.now())
     .returning(ASSETS)
 )
 _STORED_INPUT = sa.select(ASSETS).where(
     ASSETS.c.job_id == sa.bindparam("of_job"),
-    ASSETS.c.retention.in_([retention.value for retention in Retention if retention.is_input]),
+    ASSETS.c.retention.in_(_INPUTS),
     ASSETS.c.state == AssetState.STORED.value,
 )
 _GET = sa.select(ASSETS).where(ASSETS.c.id == sa.bindparam("asset"))
 _MARK_DESTROYED = sa.update(ASSETS).where(
     ASSETS.c.id == sa.bindparam("asset"), ASSETS.c.state != AssetState.DESTROYED.value
 )
-_RECEIPT = sa.insert(RECEIPTS)
+_RECEIPT = sa.insert(RECEIPTS).values(destroyed_at=clock.now())
+# Whoever writes an asset may still be at it while their lease lasts; a receipt that comes before would be untrue.
+_WRITTEN = sa.or_(
+    ASSETS.c.state != AssetState.PENDING.value, ASSETS.c.lease_until.is_(None), ASSETS.c.lease_until < clock.now()
+)
 _FORGET = sa.update(JOBS).where(
     JOBS.c.id == sa.bindparam("of_job"),
     JOBS.c.state.in_(FINAL),
@@ -55,25 +92,52 @@ def reserve(
     retention: Retention,
     suffix: str,
     attempt: int,
-    due_at: datetime.datetime,
-    deadline_at: datetime.datetime,
+    due_after: datetime.timedelta,
+    deadline_after: datetime.timedelta,
+    lease: float,
 ) -> AssetRow:
-    """Insert the row of an asset whose bytes do not exist yet; its key holds the attempt that makes it."""
+    """Insert the row of an asset whose bytes do not exist yet; its key holds the attempt that makes it.
+
+    Args:
+        connection: of the transaction.
+        job_id: whose it is.
+        retention: its class.
+        suffix: of a file that holds it.
+        attempt: the fence of who makes it.
+        due_after: its term from now on; an intermediate has its input's instead.
+        deadline_after: likewise, what was promised.
+        lease: seconds for which its writer is taken for alive.
+    """
     asset_id = uuid.uuid4()
-    row = AssetRow(
-        id=asset_id,
-        job_id=job_id,
-        retention=retention,
-        state=AssetState.PENDING,
-        key=f"{retention.value}/{job_id}/{attempt}/{asset_id}",
-        size=None,
-        suffix=suffix,
-        created_at=clock.now(),
-        due_at=due_at,
-        deadline_at=deadline_at,
-    )
-    connection.execute(_RESERVE, asdict(row) | {"retention": retention.value, "state": AssetState.PENDING.value})
-    return row
+    statement = _RESERVE_INTERMEDIATE if retention is Retention.INTERMEDIATE else _RESERVE
+    values = {
+        "id": asset_id,
+        "job_id": job_id,
+        "of_job": job_id,
+        "retention": retention.value,
+        "state": AssetState.PENDING.value,
+        "key": f"{retention.value}/{job_id}/{attempt}/{asset_id}",
+        "size": None,
+        "suffix": suffix,
+        "due_after": due_after.total_seconds(),
+        "deadline_after": deadline_after.total_seconds(),
+        "lease": lease,
+    }
+    return AssetRow.read(connection.execute(statement, values).one())
+
+
+def extend(connection: sa.Connection, asset_ids: Collection[uuid.UUID], *, lease: float) -> None:
+    """Say that these assets are still being written; `lease` in seconds."""
+    connection.execute(_EXTEND, {"assets": list(asset_ids), "lease": lease})
+
+
+def abandon(engine: sa.Engine, asset_ids: Collection[uuid.UUID]) -> list[AssetRow]:
+    """End the purpose of assets that their writer has given up, and return them.
+
+    What a committed transaction has taken over is stored by now, and is neither changed nor returned.
+    """
+    with engine.begin() as connection:
+        return [AssetRow.read(row) for row in connection.execute(_ABANDON, {"assets": list(asset_ids)})]
 
 
 def mark_stored(connection: sa.Connection, asset_id: uuid.UUID, *, size: int) -> None:
@@ -83,7 +147,7 @@ def mark_stored(connection: sa.Connection, asset_id: uuid.UUID, *, size: int) ->
 
 def make_due(connection: sa.Connection, job_id: uuid.UUID, *, but: Collection[uuid.UUID] = ()) -> list[AssetRow]:
     """End the purpose of all of a job's assets but these, and return them."""
-    values = {"of_job": job_id, "but": list(but), "now": clock.now()}
+    values = {"of_job": job_id, "but": list(but)}
     return [AssetRow.read(row) for row in connection.execute(_MAKE_DUE, values)]
 
 
@@ -96,6 +160,15 @@ def make_one_due(connection: sa.Connection, asset_id: uuid.UUID) -> list[AssetRo
 def stored_input(connection: sa.Connection, job_id: uuid.UUID) -> AssetRow | None:
     """What was uploaded for a job, while it exists."""
     row = connection.execute(_STORED_INPUT, {"of_job": job_id}).one_or_none()
+    return None if row is None else AssetRow.read(row)
+
+
+def pending_input(connection: sa.Connection, job_id: uuid.UUID) -> AssetRow | None:
+    """What is being uploaded for a job, until it is stored."""
+    query = sa.select(ASSETS).where(
+        ASSETS.c.job_id == job_id, ASSETS.c.retention.in_(_INPUTS), ASSETS.c.state == AssetState.PENDING.value
+    )
+    row = connection.execute(query).one_or_none()
     return None if row is None else AssetRow.read(row)
 
 
@@ -112,10 +185,10 @@ def of_job(engine: sa.Engine, job_id: uuid.UUID) -> list[AssetRow]:
 
 
 def due(engine: sa.Engine, *, limit: int, job_id: uuid.UUID | None = None) -> list[AssetRow]:
-    """Assets whose time is over, the most overdue first."""
+    """Assets whose time is over and that nobody writes any more, the most overdue first."""
     query = (
         sa.select(ASSETS)
-        .where(ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at <= clock.now())
+        .where(ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at <= clock.now(), _WRITTEN)
         .order_by(ASSETS.c.due_at)
         .limit(limit)
     )
@@ -144,10 +217,9 @@ def record_destruction(engine: sa.Engine, asset: AssetRow, *, verified: str) -> 
         "retention": asset.retention.value,
         "due_at": asset.due_at,
         "deadline_at": asset.deadline_at,
-        "destroyed_at": clock.now(),
         "verified": verified,
     }
-    personal = dict.fromkeys(("parameters", "output", "video", "owner", "consent", "idempotency_key"))
+    personal = dict.fromkeys(("parameters", "output", "video", "owner", "consent", "idempotency_key", "fingerprint"))
     with engine.begin() as connection:
         marked = connection.execute(
             _MARK_DESTROYED, {"asset": asset.id, "state": AssetState.DESTROYED.value, "key": None}

@@ -7,7 +7,6 @@ nothing once a newer one exists.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -55,24 +54,33 @@ _TAKE = (
             JOBS.c.state == State.QUEUED.value,
             sa.and_(
                 JOBS.c.state == State.RUNNING.value,
-                sa.or_(JOBS.c.lease_until < sa.bindparam("now"), JOBS.c.holder == sa.bindparam("dead_holder")),
+                # Our own claim, whose confirmation was lost: a holder does one thing at a time.
+                sa.or_(
+                    JOBS.c.lease_until < clock.now(),
+                    JOBS.c.holder.in_([sa.bindparam("dead_holder"), sa.bindparam("by")]),
+                ),
             ),
         ),
     )
     .values(
         state=State.RUNNING.value,
         attempt=JOBS.c.attempt + 1,
-        tries=JOBS.c.tries + 1,
-        started_at=sa.func.coalesce(JOBS.c.started_at, sa.bindparam("now")),
+        tries=JOBS.c.tries + sa.case((JOBS.c.holder == sa.bindparam("by"), 0), else_=1),
+        started_at=sa.func.coalesce(JOBS.c.started_at, clock.now()),
+        lease_until=clock.after(sa.bindparam("lease")),
+        holder=sa.bindparam("by"),
     )
     .returning(JOBS)
 )
-_OPEN_ATTEMPT = sa.insert(ATTEMPTS)
-_OURS = sa.update(JOBS).where(
+_OPEN_ATTEMPT = sa.insert(ATTEMPTS).values(started_at=clock.now())
+_HELD = sa.and_(
     JOBS.c.id == sa.bindparam("of_job"),
     JOBS.c.attempt == sa.bindparam("fence"),
     JOBS.c.state == State.RUNNING.value,
 )
+_OURS = sa.update(JOBS).where(_HELD)
+_EXTEND = _OURS.values(lease_until=clock.after(sa.bindparam("lease")))
+_HOLDS = sa.select(JOBS.c.id).where(_HELD)
 _HAND_OVER = _OURS.values(attempt=JOBS.c.attempt + 1, lease_until=None, holder=None)
 _FINISH = _OURS.values(units_done=sa.func.coalesce(JOBS.c.units_total, 1))
 
@@ -91,33 +99,37 @@ def take(
     Returns:
         None when the job is not at this stage, is finished, or belongs to somebody who lives.
     """
-    now = clock.now()
     values = {
         "of_job": job_id,
         "at_stage": stage.value,
-        "now": now,
         "dead_holder": dead_holder or "",
-        "holder": holder,
-        "lease_until": now + datetime.timedelta(seconds=lease),
+        "by": holder,
+        "lease": lease,
     }
     with engine.begin() as connection:
         row = connection.execute(_TAKE, values).one_or_none()
         if row is None:
             return None
-        if row.tries > 1:
+        if row.attempt > 1:
             jobs.end_attempts(connection, job_id, outcome="lost")
-        opened = {"job_id": job_id, "number": row.attempt, "stage": stage.value, "holder": holder, "started_at": now}
+        opened = {"job_id": job_id, "number": row.attempt, "stage": stage.value, "holder": holder}
         connection.execute(_OPEN_ATTEMPT, opened)
         return Claim(job=JobRow.read(row), input=assets.stored_input(connection, job_id), lease=lease)
 
 
 def extend(engine: sa.Engine, claim: Claim, *, done: int | None = None) -> bool:
     """Renew the lease and note the progress. False when the claim is lost, by cancellation for one."""
-    values: dict[str, Any] = {"lease_until": clock.after(claim.lease)}
+    values: dict[str, Any] = {"lease": claim.lease}
     if done is not None:
         values["units_done"] = done
     with engines.writing(engine) as connection:
-        return bool(connection.execute(_OURS, _ours(claim) | values).rowcount)
+        return bool(connection.execute(_EXTEND, _ours(claim) | values).rowcount)
+
+
+def holds(engine: sa.Engine, claim: Claim) -> bool:
+    """Whether the claim still is the newest on its job."""
+    with engines.reading(engine) as connection:
+        return connection.execute(_HOLDS, _ours(claim)).one_or_none() is not None
 
 
 def advance(
@@ -128,7 +140,9 @@ def advance(
         "video": video,
         "stage": to.value,
         "tries": 0,
+        "returns": 0,
         "sent_at": None,
+        "queued_at": clock.now(),
         "started_at": None,
         "units_total": units_total,
     }
@@ -140,7 +154,7 @@ def advance(
 
 def hand_over(connection: sa.Connection, claim: Claim, **values: Any) -> bool:
     """Leave a job running without a holder, which its segments now have. False when the claim is lost."""
-    if not connection.execute(_HAND_OVER, _ours(claim) | values).rowcount:
+    if not connection.execute(_HAND_OVER.values(**values), _ours(claim)).rowcount:
         return False
     jobs.end_attempts(connection, claim.job.id, outcome="done")
     return True
@@ -151,22 +165,44 @@ def finish(
 ) -> list[AssetRow] | None:
     """Complete a job: its result is stored, and its previews by their sizes in bytes; everything else of it is due.
 
+    Repeated, because the answer was lost, it finds what it did and says so.
+
     Returns:
         What is due. None when the claim is lost.
     """
     with engine.begin() as connection:
         if not _release(connection, claim, State.DONE, outcome="done", **jobs.ended()):
-            return None
+            found = jobs.read(connection, claim.job.id)
+            return [] if found.state is State.DONE and found.attempt == claim.fence else None
         kept = {result_id: size} | dict(previews or {})
         for asset_id, bytes_ in kept.items():
             assets.mark_stored(connection, asset_id, size=bytes_)
         return assets.make_due(connection, claim.job.id, but=kept)
 
 
-def wait(engine: sa.Engine, claim: Claim, *, retry_at: datetime.datetime, outcome: str) -> bool:
-    """Put a job aside until `retry_at`. False when the claim is lost."""
+def wait(engine: sa.Engine, claim: Claim, *, delay: float, outcome: str, counted: bool = True) -> bool:
+    """Put a job aside for `delay` seconds; an attempt that is not `counted` ended by no fault of the job's.
+
+    Returns:
+        False when the claim is lost.
+    """
+    values = {"retry_at": clock.after(delay), "started_at": None} | given_back(JOBS, counted=counted)
     with engine.begin() as connection:
-        return _release(connection, claim, State.WAITING, outcome=outcome, retry_at=retry_at, started_at=None)
+        return _release(connection, claim, State.WAITING, outcome=outcome, **values)
+
+
+def hand_back(engine: sa.Engine, claim: Claim, *, outcome: str) -> JobRow | None:
+    """Queue a job again at once, as if this attempt had not been. None when the claim is lost."""
+    values = {"sent_at": None, "queued_at": clock.now(), "started_at": None} | given_back(JOBS, counted=False)
+    with engine.begin() as connection:
+        if not _release(connection, claim, State.QUEUED, outcome=outcome, **values):
+            return None
+        return jobs.read(connection, claim.job.id)
+
+
+def given_back(table: sa.Table, *, counted: bool) -> dict[str, Any]:
+    """What a unit's row says of an attempt that ended without its end: a try, or a return that counts for nothing."""
+    return {} if counted else {"tries": table.c.tries - 1, "returns": table.c.returns + 1}
 
 
 def fail(engine: sa.Engine, claim: Claim, *, error: str, error_text: str) -> bool:
@@ -186,8 +222,9 @@ def _ours(claim: Claim) -> dict[str, Any]:
 def _release(connection: sa.Connection, claim: Claim, to: State, *, outcome: str, **values: Any) -> bool:
     """Give up the claim with the job's next state, and close its attempt. False when the claim is lost."""
     assert State.RUNNING in before(to)
-    released = _ours(claim) | {"state": to.value, "lease_until": None, "holder": None} | values
-    if not connection.execute(_FINISH if to is State.DONE else _OURS, released).rowcount:
+    released = {"state": to.value, "lease_until": None, "holder": None} | values
+    statement = (_FINISH if to is State.DONE else _OURS).values(**released)
+    if not connection.execute(statement, _ours(claim)).rowcount:
         return False
     jobs.end_attempts(connection, claim.job.id, outcome=outcome)
     return True

@@ -3,6 +3,7 @@
 StateError
 ├── UnknownJob        unknown_job         no job has this id
 ├── NotReady          not_ready           the job has no result yet
+├── KeyTaken         idempotency_conflict   an idempotency key came with another request before
 ├── ResultGone        result_gone         the result was destroyed when its time was over
 └── DatabaseMissing   database_unreachable
 """
@@ -24,6 +25,10 @@ class UnknownJob(StateError):
 
 class NotReady(StateError):
     code = "not_ready"
+
+
+class KeyTaken(StateError):
+    code = "idempotency_conflict"
 
 
 class ResultGone(StateError):

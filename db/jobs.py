@@ -12,13 +12,12 @@ import sqlalchemy as sa
 
 from db import assets, clock
 from db import engine as engines
-from db.errors import UnknownJob
+from db.errors import KeyTaken, UnknownJob
 from db.rows import AssetRow, JobRow
 from db.states import Retention, Stage, State, before
 from db.tables import ATTEMPTS, JOBS, SEGMENTS
 
 # Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
-_CREATE = sa.insert(JOBS).returning(JOBS)
 _GET = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("of_job"))
 _FINISHED = (
     sa.select(JOBS)
@@ -29,91 +28,178 @@ _FINISHED = (
     .order_by(JOBS.c.finished_at)
 )
 _UPLOADING = sa.update(JOBS).where(JOBS.c.id == sa.bindparam("of_job"), JOBS.c.state == State.UPLOADING.value)
-_MARK_SENT = sa.update(JOBS).where(
-    JOBS.c.id.in_(sa.bindparam("of_jobs", expanding=True)), JOBS.c.state == State.QUEUED.value
+_EXTEND_UPLOAD = _UPLOADING.values(lease_until=clock.after(sa.bindparam("lease")))
+_COMPLETE_UPLOAD = _UPLOADING.values(state=State.QUEUED.value, lease_until=None, queued_at=clock.now()).returning(JOBS)
+_MARK_SENT = (
+    sa.update(JOBS)
+    .where(
+        JOBS.c.id == sa.bindparam("of_job"),
+        JOBS.c.attempt == sa.bindparam("fence"),
+        JOBS.c.stage == sa.bindparam("at_stage"),
+        JOBS.c.state == State.QUEUED.value,
+    )
+    .values(sent_at=clock.now())
 )
-_OPEN_ATTEMPTS = sa.update(ATTEMPTS).where(ATTEMPTS.c.job_id == sa.bindparam("of_job"), ATTEMPTS.c.ended_at.is_(None))
+_OPEN_ATTEMPTS = (
+    sa.update(ATTEMPTS)
+    .where(ATTEMPTS.c.job_id == sa.bindparam("of_job"), ATTEMPTS.c.ended_at.is_(None))
+    .values(ended_at=clock.now())
+)
+_HAS_KEY = sa.and_(
+    sa.func.coalesce(JOBS.c.owner, "") == sa.bindparam("of_owner"), JOBS.c.idempotency_key == sa.bindparam("key")
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a producer asks for, as the table keeps it.
+
+    Attributes:
+        effect: its name.
+        media: "image" or "video".
+        suffix: of a file that holds the input.
+        parameters: of the effect.
+        owner, consent, idempotency_key: the producer's references; the key is the owner's own.
+        fingerprint: of effect, parameters and content, where there is a key: the same key with another is refused.
+        stage: what is done first.
+        units_total: pictures or frames; None until they are counted.
+        output: what was chosen for the result.
+        retention: the input's class.
+        due_after, deadline_after: the input's term from the row's creation.
+    """
+
+    effect: str
+    media: str
+    suffix: str
+    parameters: dict[str, Any]
+    retention: Retention
+    due_after: datetime.timedelta
+    deadline_after: datetime.timedelta
+    owner: str | None = None
+    consent: str | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    stage: Stage = Stage.INGEST
+    units_total: int | None = None
+    output: dict[str, Any] | None = None
 
 
 def create(
-    engine: sa.Engine,
-    *,
-    effect: str,
-    media: str,
-    suffix: str,
-    parameters: dict[str, Any],
-    owner: str | None,
-    consent: str | None,
-    idempotency_key: str | None,
-    retention: Retention,
-    due_at: datetime.datetime,
-    deadline_at: datetime.datetime,
-    lease: float,
-    stage: Stage = Stage.INGEST,
-    units_total: int | None = None,
-    output: dict[str, Any] | None = None,
+    engine: sa.Engine, request: Request, *, lease: float, job_id: uuid.UUID | None = None
 ) -> tuple[JobRow, AssetRow | None]:
     """Insert a job and its input's row, in one transaction and before any byte of the input is stored.
 
+    A job of the same key makes way if no worker has seen it: its upload has lapsed, or it failed before it was queued.
+
+    Args:
+        engine: the database.
+        request: what is asked for.
+        lease: seconds for which the producer is taken for alive.
+        job_id: the job's id, for whoever must be able to repeat a call whose answer was lost.
+
     Returns:
         The job and its input; the job that already carries this idempotency key, and None.
+
+    Raises:
+        KeyTaken: that job was another request.
     """
-    job_id = uuid.uuid4()
+    job_id = job_id or uuid.uuid4()
     values = {
         "id": job_id,
-        "effect": effect,
-        "media": media,
+        "effect": request.effect,
+        "media": request.media,
         "state": State.UPLOADING.value,
-        "stage": stage.value,
-        "units_total": units_total,
+        "stage": request.stage.value,
+        "units_total": request.units_total,
         "created_at": clock.now(),
         "lease_until": clock.after(lease),
-        "parameters": parameters,
-        "output": output,
-        "owner": owner,
-        "consent": consent,
-        "idempotency_key": idempotency_key,
+        "parameters": request.parameters,
+        "output": request.output,
+        "owner": request.owner,
+        "consent": request.consent,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
     }
-    try:
-        with engine.begin() as connection:
-            row = connection.execute(_CREATE, values).one()
-            asset = assets.reserve(
-                connection,
-                job_id,
-                retention=retention,
-                suffix=suffix,
-                attempt=0,
-                due_at=due_at,
-                deadline_at=deadline_at,
-            )
-            return JobRow.read(row), asset
-    except sa.exc.IntegrityError:
-        with engines.reading(engine) as connection:
-            known = connection.execute(sa.select(JOBS).where(JOBS.c.idempotency_key == idempotency_key)).one()
-            return JobRow.read(known), None
+    with engine.begin() as connection:
+        if request.idempotency_key is not None:
+            _make_way(connection, request)
+        row = connection.execute(engines.insert_or_skip(engine, JOBS).values(**values).returning(*JOBS.c)).one_or_none()
+        if row is None:
+            return _known(connection, request, job_id)
+        asset = assets.reserve(
+            connection,
+            row.id,
+            retention=request.retention,
+            suffix=request.suffix,
+            attempt=0,
+            due_after=request.due_after,
+            deadline_after=request.deadline_after,
+            lease=lease,
+        )
+        return JobRow.read(row), asset
 
 
-def extend_upload(engine: sa.Engine, job_id: uuid.UUID, *, lease: float) -> bool:
-    """Say that the producer lives. False when the job is no longer uploading."""
-    with engines.writing(engine) as connection:
-        return bool(connection.execute(_UPLOADING, {"of_job": job_id, "lease_until": clock.after(lease)}).rowcount)
+def _known(connection: sa.Connection, request: Request, job_id: uuid.UUID) -> tuple[JobRow, AssetRow | None]:
+    """The job that was there: this very one, if its first insertion was in doubt, or one of the same key."""
+    ours = connection.execute(_GET, {"of_job": job_id}).one_or_none()
+    if ours is not None:
+        return JobRow.read(ours), assets.pending_input(connection, job_id)
+    of_key = {"of_owner": request.owner or "", "key": request.idempotency_key}
+    known = connection.execute(sa.select(JOBS).where(_HAS_KEY), of_key).one()
+    if known.fingerprint != request.fingerprint:
+        raise KeyTaken("this idempotency key belongs to another request of this owner; take a new key")
+    return JobRow.read(known), None
+
+
+def _make_way(connection: sa.Connection, request: Request) -> None:
+    """Take the key from a job of the same owner that never reached a worker and never will."""
+    never_worked = ~sa.exists().where(ATTEMPTS.c.job_id == JOBS.c.id)
+    lapsed = sa.and_(JOBS.c.state == State.UPLOADING.value, JOBS.c.lease_until < clock.now())
+    failed = sa.and_(JOBS.c.state == State.FAILED.value, never_worked)
+    of_key = {"of_owner": request.owner or "", "key": request.idempotency_key}
+    released = (
+        sa.update(JOBS)
+        .where(_HAS_KEY, sa.or_(lapsed, failed))
+        .values(idempotency_key=None, fingerprint=None)
+        .returning(JOBS.c.id)
+    )
+    for job_id in connection.execute(released, of_key).scalars():
+        _end(
+            connection,
+            job_id,
+            sources=[State.UPLOADING],
+            to=State.FAILED,
+            error="upload_abandoned",
+            error_text="the upload was not completed; submit it again",
+        )
+
+
+def extend_upload(engine: sa.Engine, job_id: uuid.UUID, asset_id: uuid.UUID, *, lease: float) -> bool:
+    """Say that the producer still stores its input. False when the job is no longer uploading."""
+    with engine.begin() as connection:
+        if not connection.execute(_EXTEND_UPLOAD, {"of_job": job_id, "lease": lease}).rowcount:
+            return False
+        assets.extend(connection, [asset_id], lease=lease)
+        return True
 
 
 def mark_uploaded(engine: sa.Engine, job_id: uuid.UUID, asset_id: uuid.UUID, *, size: int) -> JobRow | None:
-    """Queue a job whose input is complete. None when it was cancelled or given up meanwhile."""
+    """Queue a job whose input is complete; repeated, it says the same. None when the job has ended meanwhile."""
     with engine.begin() as connection:
-        queued = {"of_job": job_id, "state": State.QUEUED.value, "lease_until": None}
-        row = connection.execute(_UPLOADING.returning(JOBS), queued).one_or_none()
-        if row is None:
-            return None
-        assets.mark_stored(connection, asset_id, size=size)
-        return JobRow.read(row)
+        row = connection.execute(_COMPLETE_UPLOAD, {"of_job": job_id}).one_or_none()
+        if row is not None:
+            assets.mark_stored(connection, asset_id, size=size)
+            return JobRow.read(row)
+        found = read(connection, job_id)
+        return None if found.state in (State.FAILED, State.CANCELLED) else found
 
 
-def mark_sent(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> None:
-    """Note that the broker has confirmed the messages of these jobs."""
-    with engines.writing(engine) as connection:
-        connection.execute(_MARK_SENT, {"of_jobs": list(job_ids), "sent_at": clock.now()})
+def mark_sent(engine: sa.Engine, sent: Collection[JobRow]) -> None:
+    """Note that the broker has confirmed the messages of these jobs, as they were when the messages were made."""
+    named = [{"of_job": job.id, "fence": job.attempt, "at_stage": job.stage.value} for job in sent]
+    if named:
+        with engine.begin() as connection:
+            connection.execute(_MARK_SENT, named)
 
 
 def get(engine: sa.Engine, job_id: uuid.UUID) -> JobRow:
@@ -162,25 +248,37 @@ def end(
     """
     sources = before(to) if only_from is None else before(to) & frozenset(only_from)
     with engine.begin() as connection:
-        changed = connection.execute(
-            sa.update(JOBS)
-            .where(JOBS.c.id == job_id, JOBS.c.state.in_([state.value for state in sources]))
-            .values(
-                state=to.value,
-                attempt=JOBS.c.attempt + 1,
-                **ended(),
-                lease_until=None,
-                holder=None,
-                retry_at=None,
-                error=error,
-                error_text=fitting(error_text),
-            )
+        return _end(connection, job_id, sources=sources, to=to, error=error, error_text=error_text)
+
+
+def _end(
+    connection: sa.Connection,
+    job_id: uuid.UUID,
+    *,
+    sources: Collection[State],
+    to: State,
+    error: str | None,
+    error_text: str | None,
+) -> bool:
+    changed = connection.execute(
+        sa.update(JOBS)
+        .where(JOBS.c.id == job_id, JOBS.c.state.in_([state.value for state in sources]))
+        .values(
+            state=to.value,
+            attempt=JOBS.c.attempt + 1,
+            **ended(),
+            lease_until=None,
+            holder=None,
+            retry_at=None,
+            error=error,
+            error_text=fitting(error_text),
         )
-        if changed.rowcount:
-            end_attempts(connection, job_id, outcome=error or to.value)
-            end_segments(connection, job_id, to=to)
-            assets.make_due(connection, job_id)
-        return bool(changed.rowcount)
+    )
+    if changed.rowcount:
+        end_attempts(connection, job_id, outcome=error or to.value)
+        end_segments(connection, job_id, to=to)
+        assets.make_due(connection, job_id)
+    return bool(changed.rowcount)
 
 
 def ended() -> dict[str, Any]:
@@ -195,7 +293,7 @@ def fitting(text: str | None) -> str | None:
 
 def end_attempts(connection: sa.Connection, job_id: uuid.UUID, *, outcome: str) -> None:
     """Close the attempts of a job that are still open."""
-    connection.execute(_OPEN_ATTEMPTS, {"of_job": job_id, "ended_at": clock.now(), "outcome": outcome})
+    connection.execute(_OPEN_ATTEMPTS, {"of_job": job_id, "outcome": outcome})
 
 
 def end_segments(connection: sa.Connection, job_id: uuid.UUID, *, to: State) -> None:
@@ -224,9 +322,8 @@ def abandoned_uploads(engine: sa.Engine) -> list[uuid.UUID]:
 
 def requeue_lapsed(engine: sa.Engine) -> list[uuid.UUID]:
     """Queue the jobs again whose worker fell silent or whose retry is due, and return them."""
-    now = clock.now()
-    lapsed = sa.and_(JOBS.c.state == State.RUNNING.value, JOBS.c.lease_until < now)
-    ready = sa.and_(JOBS.c.state == State.WAITING.value, JOBS.c.retry_at <= now)
+    lapsed = sa.and_(JOBS.c.state == State.RUNNING.value, JOBS.c.lease_until < clock.now())
+    ready = sa.and_(JOBS.c.state == State.WAITING.value, JOBS.c.retry_at <= clock.now())
     with engine.begin() as connection:
         rows = connection.execute(
             sa.update(JOBS)
@@ -238,7 +335,9 @@ def requeue_lapsed(engine: sa.Engine) -> list[uuid.UUID]:
                 holder=None,
                 retry_at=None,
                 sent_at=None,
+                queued_at=clock.now(),
                 started_at=None,
+                returns=JOBS.c.returns + 1,
             )
             .returning(JOBS.c.id)
         )
@@ -254,8 +353,20 @@ def unsent(engine: sa.Engine, *, limit: int) -> list[JobRow]:
 
 
 def sent_long_ago(engine: sa.Engine, *, seconds: float, limit: int) -> list[JobRow]:
-    """Queued jobs whose message was confirmed but that nobody has claimed since."""
-    return _queued(engine, JOBS.c.sent_at < clock.after(-seconds), limit=limit)
+    """Queued jobs whose message was confirmed but that nobody has claimed since, for so long and for as long as they
+    had waited before it: each message more comes after twice the time.
+    """
+    return _queued(engine, lost(JOBS, seconds), limit=limit)
+
+
+def lost(table: sa.Table, seconds: float) -> sa.ColumnElement[bool]:
+    """Whether a row's message is so old that there may be none any more."""
+    silent = clock.seconds_between(table.c.sent_at, clock.now())
+    return sa.and_(
+        table.c.sent_at.is_not(None),
+        silent > seconds,
+        silent > clock.seconds_between(table.c.queued_at, table.c.sent_at),
+    )
 
 
 def adopt(engine: sa.Engine) -> None:

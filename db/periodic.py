@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import time
+import datetime
 
 import sqlalchemy as sa
 
 from db import clock
+from db import engine as engines
+from db.moment import Moment
 from db.tables import PERIODIC_RUNS
 
 KEPT_SECONDS = 24 * 3600
+
+_EPOCH = sa.select(
+    clock.seconds_between(sa.literal(datetime.datetime.fromtimestamp(0, datetime.UTC), Moment()), clock.now())
+)
+_LAST = sa.select(sa.func.max(PERIODIC_RUNS.c.claimed_at)).where(PERIODIC_RUNS.c.task == sa.bindparam("task"))
 
 
 def claim(engine: sa.Engine, task: str, *, period: float) -> bool:
@@ -18,13 +25,20 @@ def claim(engine: sa.Engine, task: str, *, period: float) -> bool:
     Args:
         engine: the database.
         task: the periodic task's name.
-        period: its period in seconds; the slot is floor(now / period).
+        period: its period in seconds; the slot is floor(now / period), by the database's clock.
     """
-    slot = int(time.time() // period)
-    try:
-        with engine.begin() as connection:
-            connection.execute(sa.insert(PERIODIC_RUNS).values(task=task, slot=slot, claimed_at=clock.now()))
-            connection.execute(sa.delete(PERIODIC_RUNS).where(PERIODIC_RUNS.c.claimed_at < clock.after(-KEPT_SECONDS)))
-    except sa.exc.IntegrityError:
-        return False
+    with engine.begin() as connection:
+        slot = int(connection.execute(_EPOCH).scalar_one() // period)
+        taken = engines.insert_or_skip(engine, PERIODIC_RUNS).values(task=task, slot=slot, claimed_at=clock.now())
+        if not connection.execute(taken).rowcount:
+            return False
+        connection.execute(sa.delete(PERIODIC_RUNS).where(PERIODIC_RUNS.c.claimed_at < clock.after(-KEPT_SECONDS)))
     return True
+
+
+def seconds_since(engine: sa.Engine, task: str) -> float | None:
+    """How long ago a slot of this task was last taken, in seconds; None when not in the last day."""
+    with engines.reading(engine) as connection:
+        last = _LAST.scalar_subquery()
+        found = connection.execute(sa.select(clock.seconds_between(last, clock.now())), {"task": task}).scalar()
+    return None if found is None else float(found)

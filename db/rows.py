@@ -26,6 +26,7 @@ class JobRow:
     finished_at: datetime.datetime | None
     attempt: int
     tries: int
+    returns: int
     holder: str | None
     lease_until: datetime.datetime | None
     retry_at: datetime.datetime | None
@@ -53,6 +54,7 @@ class SegmentRow:
     state: State
     attempt: int
     tries: int
+    returns: int
     holder: str | None
     lease_until: datetime.datetime | None
     retry_at: datetime.datetime | None
@@ -82,6 +84,7 @@ class AssetRow:
     created_at: datetime.datetime
     due_at: datetime.datetime
     deadline_at: datetime.datetime
+    lease_until: datetime.datetime | None
 
     @classmethod
     def read(cls, row: sa.Row[Any]) -> Self:

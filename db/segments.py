@@ -7,7 +7,6 @@ stage `segments`; a job that ends takes its segments with it.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -75,18 +74,36 @@ _TAKE = (
             SEGMENTS.c.state == State.QUEUED.value,
             sa.and_(
                 SEGMENTS.c.state == State.RUNNING.value,
-                sa.or_(SEGMENTS.c.lease_until < sa.bindparam("now"), SEGMENTS.c.holder == sa.bindparam("dead_holder")),
+                sa.or_(
+                    SEGMENTS.c.lease_until < clock.now(),
+                    SEGMENTS.c.holder.in_([sa.bindparam("dead_holder"), sa.bindparam("by")]),
+                ),
             ),
         ),
     )
-    .values(state=State.RUNNING.value, attempt=SEGMENTS.c.attempt + 1, tries=SEGMENTS.c.tries + 1, units_done=0)
+    .values(
+        state=State.RUNNING.value,
+        attempt=SEGMENTS.c.attempt + 1,
+        tries=SEGMENTS.c.tries + sa.case((SEGMENTS.c.holder == sa.bindparam("by"), 0), else_=1),
+        units_done=0,
+        lease_until=clock.after(sa.bindparam("lease")),
+        holder=sa.bindparam("by"),
+    )
     .returning(SEGMENTS)
 )
-_OURS = sa.update(SEGMENTS).where(
+_HELD = sa.and_(
     *_THIS,
     SEGMENTS.c.attempt == sa.bindparam("fence"),
     SEGMENTS.c.state == State.RUNNING.value,
 )
+_OURS = sa.update(SEGMENTS).where(_HELD)
+_MARK_SENT = (
+    sa.update(SEGMENTS)
+    .where(*_THIS, SEGMENTS.c.attempt == sa.bindparam("fence"), SEGMENTS.c.state == State.QUEUED.value)
+    .values(sent_at=clock.now())
+)
+_EXTEND = _OURS.values(lease_until=clock.after(sa.bindparam("lease")))
+_HOLDS = sa.select(SEGMENTS.c.number).where(_HELD)
 _LOCK_JOB = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("of_job"), *_IN_SEGMENTS).with_for_update()
 _OPEN = sa.select(sa.func.count()).where(
     SEGMENTS.c.job_id == sa.bindparam("of_job"), SEGMENTS.c.state != State.DONE.value
@@ -115,7 +132,7 @@ def plan(
             }
             for number, segment in enumerate(planned)
         ]
-        connection.execute(sa.insert(SEGMENTS), rows)
+        connection.execute(sa.insert(SEGMENTS).values(queued_at=clock.now()), rows)
         for segment in planned:
             assets.mark_stored(connection, segment.piece_id, size=segment.size)
         kept = [segment.piece_id for segment in planned]
@@ -137,14 +154,12 @@ def take(
     Returns:
         None when it is finished, its job has ended, or it belongs to somebody who lives.
     """
-    now = clock.now()
     values = {
         "of_job": job_id,
         "of_number": number,
-        "now": now,
         "dead_holder": dead_holder or "",
-        "holder": holder,
-        "lease_until": now + datetime.timedelta(seconds=lease),
+        "by": holder,
+        "lease": lease,
     }
     with engine.begin() as connection:
         row = connection.execute(_TAKE, values).one_or_none()
@@ -162,15 +177,23 @@ def take(
 
 def extend(engine: sa.Engine, claim: SegmentClaim, *, done: int | None = None) -> bool:
     """Renew the lease and note the progress in frames. False when the claim is lost, by its job's end for one."""
-    values: dict[str, Any] = {"lease_until": clock.after(claim.lease)}
+    values: dict[str, Any] = {"lease": claim.lease}
     if done is not None:
         values["units_done"] = done
     with engines.writing(engine) as connection:
-        return bool(connection.execute(_OURS, _ours(claim) | values).rowcount)
+        return bool(connection.execute(_EXTEND, _ours(claim) | values).rowcount)
+
+
+def holds(engine: sa.Engine, claim: SegmentClaim) -> bool:
+    """Whether the claim still is the newest on its segment."""
+    with engines.reading(engine) as connection:
+        return connection.execute(_HOLDS, _ours(claim)).one_or_none() is not None
 
 
 def finish(engine: sa.Engine, claim: SegmentClaim, *, part_id: uuid.UUID, size: int, units: int) -> Finished | None:
     """Complete a segment: its part is stored, its piece is due, and if it was the last, the join is queued.
+
+    Repeated, because the answer was lost, it finds what it did and says so.
 
     Returns:
         None when the claim is lost.
@@ -178,10 +201,10 @@ def finish(engine: sa.Engine, claim: SegmentClaim, *, part_id: uuid.UUID, size: 
     with engine.begin() as connection:
         # Two that end at once wait here for each other, so exactly one of them sees that none is open.
         if connection.execute(_LOCK_JOB, {"of_job": claim.job.id}).one_or_none() is None:
-            return None
+            return _finished_before(connection, claim, part_id)
         done = {"state": State.DONE.value, "lease_until": None, "holder": None, "part_id": part_id, "units_done": units}
         if not connection.execute(_OURS, _ours(claim) | done).rowcount:
-            return None
+            return _finished_before(connection, claim, part_id)
         assets.mark_stored(connection, part_id, size=size)
         due = assets.make_one_due(connection, claim.segment.piece_id)
         if connection.execute(_OPEN, {"of_job": claim.job.id}).scalar_one():
@@ -195,24 +218,30 @@ def finish(engine: sa.Engine, claim: SegmentClaim, *, part_id: uuid.UUID, size: 
                 state=State.QUEUED.value,
                 attempt=JOBS.c.attempt + 1,
                 tries=0,
+                returns=0,
                 sent_at=None,
+                queued_at=clock.now(),
                 units_done=jobs.segments_done(connection, claim.job.id),
             )
         )
         return Finished(joinable=jobs.read(connection, claim.job.id), due=due)
 
 
-def wait(engine: sa.Engine, claim: SegmentClaim, *, retry_at: datetime.datetime, outcome: str) -> bool:
-    """Put a segment aside until `retry_at`. False when the claim is lost."""
-    values = {
-        "state": State.WAITING.value,
-        "lease_until": None,
-        "holder": None,
-        "retry_at": retry_at,
-        "outcome": outcome,
-    }
+def wait(engine: sa.Engine, claim: SegmentClaim, *, delay: float, outcome: str, counted: bool = True) -> bool:
+    """Put a segment aside for `delay` seconds, as claims.wait. False when the claim is lost."""
+    values = _released(State.WAITING, outcome) | claims.given_back(SEGMENTS, counted=counted)
     with engines.writing(engine) as connection:
-        return bool(connection.execute(_OURS, _ours(claim) | values).rowcount)
+        waiting = _OURS.values(**values, retry_at=clock.after(delay))
+        return bool(connection.execute(waiting, _ours(claim)).rowcount)
+
+
+def hand_back(engine: sa.Engine, claim: SegmentClaim, *, outcome: str) -> SegmentRow | None:
+    """Queue a segment again at once, as if this attempt had not been. None when the claim is lost."""
+    values = _released(State.QUEUED, outcome) | claims.given_back(SEGMENTS, counted=False)
+    with engine.begin() as connection:
+        queued = _OURS.values(**values, sent_at=None, queued_at=clock.now()).returning(SEGMENTS)
+        row = connection.execute(queued, _ours(claim)).one_or_none()
+        return None if row is None else SegmentRow.read(row)
 
 
 def fail(engine: sa.Engine, claim: SegmentClaim, *, error: str, error_text: str) -> bool:
@@ -266,9 +295,8 @@ def parts(engine: sa.Engine, job_id: uuid.UUID) -> list[tuple[SegmentRow, AssetR
 
 def requeue_lapsed(engine: sa.Engine) -> int:
     """Queue the segments again whose worker fell silent or whose retry is due; returns how many."""
-    now = clock.now()
-    lapsed = sa.and_(SEGMENTS.c.state == State.RUNNING.value, SEGMENTS.c.lease_until < now)
-    ready = sa.and_(SEGMENTS.c.state == State.WAITING.value, SEGMENTS.c.retry_at <= now)
+    lapsed = sa.and_(SEGMENTS.c.state == State.RUNNING.value, SEGMENTS.c.lease_until < clock.now())
+    ready = sa.and_(SEGMENTS.c.state == State.WAITING.value, SEGMENTS.c.retry_at <= clock.now())
     with engine.begin() as connection:
         changed = connection.execute(
             sa.update(SEGMENTS)
@@ -280,6 +308,8 @@ def requeue_lapsed(engine: sa.Engine) -> int:
                 holder=None,
                 retry_at=None,
                 sent_at=None,
+                queued_at=clock.now(),
+                returns=SEGMENTS.c.returns + 1,
             )
         )
         return changed.rowcount
@@ -304,17 +334,16 @@ def unsent(engine: sa.Engine, *, limit: int, one_a_job: bool = False) -> list[tu
 
 
 def sent_long_ago(engine: sa.Engine, *, seconds: float, limit: int) -> list[tuple[JobRow, SegmentRow]]:
-    """Queued segments whose message was confirmed but that nobody has claimed since."""
-    return _queued(engine, SEGMENTS.c.sent_at < clock.after(-seconds), limit=limit)
+    """Queued segments whose message was confirmed but that nobody has claimed since; as jobs.sent_long_ago."""
+    return _queued(engine, jobs.lost(SEGMENTS, seconds), limit=limit)
 
 
 def mark_sent(engine: sa.Engine, sent: Collection[SegmentRow]) -> None:
-    """Note that the broker has confirmed the messages of these segments."""
-    with engine.begin() as connection:
-        for segment in sent:
-            this = (SEGMENTS.c.job_id == segment.job_id, SEGMENTS.c.number == segment.number)
-            queued = SEGMENTS.c.state == State.QUEUED.value
-            connection.execute(sa.update(SEGMENTS).where(*this, queued).values(sent_at=clock.now()))
+    """Note that the broker has confirmed the messages of these segments, as they were when the messages were made."""
+    named = [{"of_job": one.job_id, "of_number": one.number, "fence": one.attempt} for one in sent]
+    if named:
+        with engine.begin() as connection:
+            connection.execute(_MARK_SENT, named)
 
 
 def adopt(engine: sa.Engine) -> None:
@@ -324,6 +353,17 @@ def adopt(engine: sa.Engine) -> None:
         running = SEGMENTS.c.state == State.RUNNING.value
         connection.execute(sa.update(SEGMENTS).where(running).values(lease_until=clock.after(-1)))
     requeue_lapsed(engine)
+
+
+def _released(to: State, outcome: str) -> dict[str, Any]:
+    return {"state": to.value, "lease_until": None, "holder": None, "outcome": outcome}
+
+
+def _finished_before(connection: sa.Connection, claim: SegmentClaim, part_id: uuid.UUID) -> Finished | None:
+    """What a repeated `finish` finds: nothing is left to do, for the outbox sends what this one could not."""
+    query = sa.select(SEGMENTS.c.part_id).where(*_THIS, SEGMENTS.c.attempt == sa.bindparam("fence"))
+    same = connection.execute(query, _ours(claim)).scalar_one_or_none() == part_id
+    return Finished(joinable=None, due=[]) if same else None
 
 
 def _ours(claim: SegmentClaim) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
-from sqlalchemy.engine import Dialect
+
+from db.moment import Moment
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -16,25 +17,6 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-class Moment(sa.types.TypeDecorator[datetime.datetime]):
-    """A moment in UTC with its time zone, which SQLite would lose."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime.datetime | None, dialect: Dialect) -> datetime.datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a moment needs its time zone")
-        return value.astimezone(datetime.UTC) if value else None
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime.datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            return value.replace(tzinfo=datetime.UTC)  # type: ignore[no-any-return]
-        return value.astimezone(datetime.UTC)  # type: ignore[no-any-return]
 
 
 class Base(orm.DeclarativeBase):
@@ -60,7 +42,9 @@ class Job(Base):
     sent_at: orm.Mapped[datetime.datetime | None]
     retry_at: orm.Mapped[datetime.datetime | None]
     attempt: orm.Mapped[int] = orm.mapped_column(default=0)
-    tries: orm.Mapped[int] = orm.mapped_column(default=0)  # attempts at the present stage
+    tries: orm.Mapped[int] = orm.mapped_column(default=0)  # attempts at the present stage that count
+    returns: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")  # that came back unfinished, uncounted
+    queued_at: orm.Mapped[datetime.datetime | None]  # since when it waits for a worker
     lease_until: orm.Mapped[datetime.datetime | None]
     holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     units_done: orm.Mapped[int] = orm.mapped_column(default=0)
@@ -75,11 +59,14 @@ class Job(Base):
     parameters: orm.Mapped[dict[str, Any] | None]
     owner: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     consent: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
-    idempotency_key: orm.Mapped[str | None] = orm.mapped_column(sa.String(255), unique=True)
+    idempotency_key: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    fingerprint: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))  # of what came under the key
 
     __table_args__ = (
         sa.Index(None, "state", "lease_until"),
         sa.Index(None, "owner"),
+        # One caller's key is not another's.
+        sa.Index("uq_jobs_owner_idempotency_key", sa.text("coalesce(owner, '')"), "idempotency_key", unique=True),
     )
 
 
@@ -98,6 +85,7 @@ class Asset(Base):
     created_at: orm.Mapped[datetime.datetime]
     due_at: orm.Mapped[datetime.datetime]  # moved to now when the asset's purpose ends
     deadline_at: orm.Mapped[datetime.datetime]  # what was promised; never moved
+    lease_until: orm.Mapped[datetime.datetime | None]  # of whoever writes it, while it is pending
 
     __table_args__ = (sa.Index(None, "state", "due_at"),)
 
@@ -114,6 +102,8 @@ class Segment(Base):
     retry_at: orm.Mapped[datetime.datetime | None]
     attempt: orm.Mapped[int] = orm.mapped_column(default=0)
     tries: orm.Mapped[int] = orm.mapped_column(default=0)
+    returns: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")
+    queued_at: orm.Mapped[datetime.datetime | None]
     lease_until: orm.Mapped[datetime.datetime | None]
     holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     units_done: orm.Mapped[int] = orm.mapped_column(default=0)

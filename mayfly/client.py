@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import assets, clock, jobs, migrate
+from db import assets, jobs, migrate
 from db import engine as engines
-from db.errors import NotReady, ResultGone, UnknownJob
+from db.errors import DatabaseMissing, NotReady, ResultGone, UnknownJob
 from db.rows import AssetRow, JobRow, ReceiptRow
 from db.states import AssetState, Retention, Stage, State
 from effects import registry
@@ -350,10 +350,9 @@ class Client:
     ) -> tuple[JobRow, bool]:
         """Store the input. Returns the job, and False when the idempotency key was known."""
         retention = Retention.FACE_INPUT if declared.face else Retention.INPUT
-        term = self._policy.term(retention, clock.now())
+        term = self._policy.term(retention)
         lease = self.settings.upload_lease
-        job, asset = jobs.create(
-            self._engine,
+        request = jobs.Request(
             effect=declared.name,
             media=found.kind,
             # A picture is probed by whoever decodes it; only a video is planned first.
@@ -366,20 +365,21 @@ class Client:
             consent=consent,
             idempotency_key=key,
             retention=retention,
-            due_at=term.due_at,
-            deadline_at=term.deadline_at,
-            lease=lease,
+            due_after=term.due_after,
+            deadline_after=term.deadline_after,
         )
+        job, asset = jobs.create(self._engine, request, lease=lease)
         if asset is None:
             return job, False
         assert asset.key is not None
+        asset_id = asset.id
         renewed = time.monotonic()
 
         def renew() -> None:
             nonlocal renewed
             if time.monotonic() - renewed > lease / 3:
                 renewed = time.monotonic()
-                if not jobs.extend_upload(self._engine, job.id, lease=lease):
+                if not jobs.extend_upload(self._engine, job.id, asset_id, lease=lease):
                     raise UploadRefused("the job was cancelled while its input was being stored")
 
         try:
@@ -398,7 +398,7 @@ class Client:
         try:
             jobs.end(self._engine, job_id, to=State.FAILED, error=code, error_text="the upload failed; submit it again")
             sweeper.destroy(self._engine, self._store, asset)
-        except (StorageError, sa.exc.OperationalError):
+        except (StorageError, DatabaseMissing):
             return
 
     def _write(self, key: str, path: Path) -> None:

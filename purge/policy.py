@@ -1,4 +1,4 @@
-"""The retention policy: pure functions from a retention class and a moment to the moments that bind it.
+"""The retention policy: pure functions from a retention class to how long an asset of it may live.
 
 The maxima are what the privacy policy promises; no setting lengthens them. The targets lie under them, so that
 a purge that stands still is noticed before a promise is broken.
@@ -27,10 +27,10 @@ MAXIMUM = {
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """When an asset is to be destroyed at the latest: the target, and the promise behind it."""
+    """How long after its row was made an asset is to be destroyed: the target, and the promise behind it."""
 
-    due_at: datetime.datetime
-    deadline_at: datetime.datetime
+    due_after: datetime.timedelta
+    deadline_after: datetime.timedelta
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,6 @@ class Policy:
             }
         )
 
-    def term(self, retention: Retention, created_at: datetime.datetime) -> Term:
-        """The term of an asset of this class that is made at `created_at`."""
-        return Term(due_at=created_at + self.targets[retention], deadline_at=created_at + MAXIMUM[retention])
+    def term(self, retention: Retention) -> Term:
+        """The term of an asset of this class; the database adds it to its own clock."""
+        return Term(due_after=self.targets[retention], deadline_after=MAXIMUM[retention])

@@ -36,8 +36,9 @@ def destroy(engine: sa.Engine, store: Store, asset: AssetRow) -> None:
     """
     if asset.key is not None:
         # What was marked as stored was stored whole.
-        store.destroy(asset.key, unfinished=asset.state is AssetState.PENDING)
-        if store.size(asset.key) is not None:
+        pending = asset.state is AssetState.PENDING
+        store.destroy(asset.key, unfinished=pending)
+        if store.size(asset.key) is not None or (pending and any(store.objects(asset.key))):
             raise StorageError("the store still has an object that it was told to delete")
     assets.record_destruction(engine, asset, verified=ABSENT)
 

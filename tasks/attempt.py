@@ -1,38 +1,40 @@
-"""Runs one stage of a job, or one segment: claim, heartbeat, the work, and what follows from how it ended."""
+"""Runs one stage of a job, or one segment: claim, the work under a watch, and what follows from how it ended."""
 
 from __future__ import annotations
 
-import contextlib
-import datetime
+import errno
 import logging
 import shutil
 import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
+import celery.exceptions
 import sqlalchemy as sa
 
-from db import assets, claims, clock, jobs, segments
-from db import engine as engines
+from db import assets, claims, jobs, segments
 from db.claims import Claim
-from db.rows import AssetRow
+from db.errors import DatabaseMissing, UnknownJob
+from db.rows import AssetRow, JobRow, SegmentRow
 from db.segments import SegmentClaim
 from db.states import Retention, Stage
 from media import bounds
+from media.errors import DiskFull, MediaError
 from purge import sweeper
-from tasks import holder, retry
-from tasks.errors import ClaimLost, InputGone, TimeOver
+from tasks import holder, outage, retry, watch
+from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-PROGRESS_SECONDS = 1.0  # at most one write of progress in this time; also how soon a cancellation is seen
+PROGRESS_SECONDS = 1.0  # at most one write of progress in this time
+HOLD_SECONDS = 1600.0  # for which a message may be held, outages included; under Celery's and RabbitMQ's own limits
 
-
+T = TypeVar("T")
 C = TypeVar("C", bound=Claim | SegmentClaim)
 
 
@@ -40,7 +42,9 @@ class Rows(Protocol):
     """What an attempt asks of db.claims or of db.segments, by what is claimed."""
 
     def extend(self, engine: sa.Engine, claim: Any, *, done: int | None = None) -> bool: ...
-    def wait(self, engine: sa.Engine, claim: Any, *, retry_at: datetime.datetime, outcome: str) -> bool: ...
+    def holds(self, engine: sa.Engine, claim: Any) -> bool: ...
+    def wait(self, engine: sa.Engine, claim: Any, *, delay: float, outcome: str, counted: bool = True) -> bool: ...
+    def hand_back(self, engine: sa.Engine, claim: Any, *, outcome: str) -> JobRow | SegmentRow | None: ...
     def fail(self, engine: sa.Engine, claim: Any, *, error: str, error_text: str) -> bool: ...
 
 
@@ -52,12 +56,17 @@ class Attempt(Generic[C]):
         self.rows = rows
         self.claim = claim
         self.job = claim.job
-        self.lost = threading.Event()
+        self.lease = claim.lease
+        self.stopping = runtime.stopping
+        self.reason: Exception | None = None
         self._reserved: list[AssetRow] = []
-        self._written = time.monotonic()
+        self._fetched: list[Path] = []
+        self._settling, self._settled = threading.Lock(), False
         settings = runtime.settings
-        limit = settings.image_time_limit if self.job.media == "image" else settings.video_time_limit
-        self._end = time.monotonic() + limit
+        self._limit = settings.image_time_limit if self.job.media == "image" else settings.video_time_limit
+        self._written = self._begun = time.monotonic()
+        # Time in which servers were waited for is not the effect's.
+        self._held, self._waiting_since = 0.0, 0.0
 
     @property
     def scratch(self) -> Path:
@@ -72,56 +81,225 @@ class Attempt(Generic[C]):
             return self.claim.input
         raise InputGone("the upload was deleted before the effect was done; submit it again")
 
-    def fetch(self, asset: AssetRow, name: str, *, room: int = 1) -> Path:
-        """Fetch an asset into scratch, where there is room for `room` times its size. Raises DiskFull, StorageError."""
+    def read(self, asset: AssetRow) -> bytes:
+        """A whole asset, however long its store is away. Raises StorageError, ClaimLost, Stopped."""
         assert asset.key is not None
+        key = asset.key
+        return self.patiently(lambda: self.runtime.store.read(key))
+
+    def fetch(self, asset: AssetRow, name: str, *, room: int = 1) -> Path:
+        """Fetch an asset into scratch, where there is room for `room` times its size.
+
+        Raises DiskFull, StorageError, ClaimLost, Stopped.
+        """
+        assert asset.key is not None
+        key = asset.key
         bounds.check_room(self.scratch, room * (asset.size or 0))
         path = self.scratch / f"{name}{asset.suffix}"
-        self.runtime.store.fetch(asset.key, path)
+        self.patiently(lambda: self.runtime.store.fetch(key, path))
+        self._fetched.append(path)
         return path
 
     def reserve(self, retention: Retention, suffix: str) -> AssetRow:
-        """The row of an asset that this attempt is about to store; destroyed with the attempt until `keep`."""
-        term = self.runtime.policy.term(retention, clock.now())
-        with engines.writing(self.runtime.engine) as connection:
-            asset = assets.reserve(
-                connection,
-                self.job.id,
-                retention=retention,
-                suffix=suffix,
-                attempt=self.claim.fence,
-                due_at=term.due_at,
-                deadline_at=term.deadline_at,
-            )
+        """The row of an asset that this attempt is about to store; destroyed with the attempt unless it is taken over.
+
+        What a transaction of the attempt's end has marked as stored is out of `discard`'s reach.
+        """
+        term = self.runtime.policy.term(retention)
+
+        def reserve() -> AssetRow:
+            with self.runtime.engine.begin() as connection:
+                return assets.reserve(
+                    connection,
+                    self.job.id,
+                    retention=retention,
+                    suffix=suffix,
+                    attempt=self.claim.fence,
+                    due_after=term.due_after,
+                    deadline_after=term.deadline_after,
+                    lease=self.lease,
+                )
+
+        asset = self.patiently(reserve)
         self._reserved.append(asset)
         return asset
 
-    def keep(self) -> None:
-        """Say that what was reserved so far has found its place in the tables."""
-        self._reserved.clear()
+    def put(self, asset: AssetRow, opened: Callable[[], BinaryIO], size: int) -> None:
+        """Store `size` bytes of what `opened` gives, from its beginning whenever the store is back.
+
+        Raises StorageError, ClaimLost, Stopped.
+        """
+        assert asset.key is not None
+        key = asset.key
+
+        def put() -> None:
+            with opened() as stream:
+                self.runtime.store.put(key, stream, size)
+
+        self.patiently(put)
 
     def discard(self) -> None:
         """Destroy what was reserved for nothing, even if the job and its assets ended before the bytes came."""
-        for asset in self._reserved:
-            with engines.writing(self.runtime.engine) as connection:
-                assets.make_one_due(connection, asset.id)
-        sweeper.destroy_all(self.runtime.engine, self.runtime.store, self._reserved)
+        if not self._reserved:
+            return
+        ids = [asset.id for asset in self._reserved]
+        abandoned = self.patiently(lambda: assets.abandon(self.runtime.engine, ids))
+        self._reserved.clear()
+        sweeper.destroy_all(self.runtime.engine, self.runtime.store, abandoned)
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Call what needs a server, and wait for it where it is away; the call must be safe to repeat.
+
+        Raises ClaimLost, Stopped, StillAway.
+        """
+        self._waiting_since = begun = time.monotonic()
+        try:
+            return outage.patiently(call, watch=self._check_waiting)
+        finally:
+            self._waiting_since = 0.0
+            self._held += time.monotonic() - begun
 
     def progress(self, done: int) -> None:
-        """Note how far the work is. Raises ClaimLost when it is not wanted any more, TimeOver when it took too long."""
+        """Note how far the work is.
+
+        Raises:
+            ClaimLost: it is not wanted any more.
+            TimeOver: it took too long.
+            Stopped: the worker stops, and somebody else goes on.
+        """
         now = time.monotonic()
-        if now > self._end:
-            raise TimeOver("the effect took longer than a job may; send a smaller or shorter upload")
         if now - self._written >= PROGRESS_SECONDS:
             self._written = now
-            if not self.rows.extend(self.runtime.engine, self.claim, done=done):
-                self.lost.set()
+            try:
+                if not self.rows.extend(self.runtime.engine, self.claim, done=done):
+                    self.end(ClaimLost("another attempt has this job, or it was cancelled"))
+            except DatabaseMissing:
+                # The watch renews the lease as soon as it can.
+                log.debug("job %s: no progress could be written", self.claim.name)
+        if self.reason is None and self.stopping.is_set():
+            raise Stopped("the worker stops")
+        if self.reason is not None:
+            raise self.reason
         self.check()
 
     def check(self) -> None:
-        """Raise ClaimLost when the claim is known to be lost."""
-        if self.lost.is_set():
-            raise ClaimLost("another attempt has this job, or it was cancelled")
+        """Raise ClaimLost or TimeOver when the work is in vain; a stop leaves time for what is nearly done."""
+        if self.reason is not None and not isinstance(self.reason, Stopped):
+            raise self.reason
+
+    # What the watch asks.
+
+    def extend(self) -> bool:
+        """Renew the lease, and that of what is being written."""
+        if not self.rows.extend(self.runtime.engine, self.claim):
+            return False
+        if self._reserved:
+            with self.runtime.engine.begin() as connection:
+                assets.extend(connection, [asset.id for asset in self._reserved], lease=self.lease)
+        return True
+
+    def holds(self) -> bool:
+        """Whether the claim is the newest."""
+        return self.rows.holds(self.runtime.engine, self.claim)
+
+    def over(self) -> bool:
+        """Whether the work, without the waiting for servers, took longer than it may."""
+        now = time.monotonic()
+        waiting = now - self._waiting_since if self._waiting_since else 0.0
+        return now - self._begun - self._held - waiting > self._limit
+
+    def end(self, reason: Exception) -> None:
+        """Tell the work why it is to end."""
+        self.reason = self.reason or reason
+
+    def give_up(self, reason: Exception) -> None:
+        """Settle what the work does not end by itself, and end the process if that can be done."""
+        log.warning("job %s: given up in mid-work (%s)", self.claim.name, type(reason).__name__)
+        self.settle(reason)
+        self.runtime.working.leave(self)
+        if self.runtime.end_process is not None:
+            shutil.rmtree(self.runtime.scratch / self.claim.name, ignore_errors=True)
+            self.runtime.end_process()
+
+    # How it ends.
+
+    def settle(self, error: BaseException) -> None:
+        """Write what follows from an attempt's error, once: whoever comes second has nothing to say."""
+        with self._settling:
+            if self._settled:
+                return
+            self._settled = True
+            try:
+                self._settle(self._cause(error))
+            except (DatabaseMissing, StillAway, Stopped):
+                # The lease, or whoever sees that this process has died, brings the unit back.
+                log.warning("job %s: how it ended could not be written", self.claim.name)
+
+    def _cause(self, error: BaseException) -> BaseException:
+        """What an error really says: after the claim is lost, nothing that fails is anybody's fault."""
+        if self.reason is not None and not isinstance(self.reason, Stopped):
+            return self.reason
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFull()
+        if isinstance(error, MediaError | OSError) and not all(path.exists() for path in self._fetched):
+            # What is missing here was never wrong there.
+            return ScratchGone("files of this worker were removed while it worked")
+        return error
+
+    def _settle(self, error: BaseException) -> None:
+        rt, claim = self.runtime, self.claim
+        if isinstance(error, ClaimLost):
+            log.info("job %s: this attempt is not wanted any more", claim.name)
+            self.discard()
+            sweeper.destroy_due(rt.engine, rt.store, self.job.id)
+            return
+        self.discard()
+        if isinstance(error, Stopped):
+            self._hand_back()
+            return
+        settings = rt.settings
+        returns = claim.segment.returns if isinstance(claim, SegmentClaim) else self.job.returns
+        verdict = retry.verdict(
+            error, tries=claim.tries, max_tries=settings.max_attempts, delay=settings.retry_delay, returns=returns
+        )
+        # Where, but not what: a foreign exception's text may repeat what it was given.
+        frames = "".join(traceback.format_tb(error.__traceback__)) if not hasattr(error, "code") else ""
+        log.warning("job %s: %s: %s\n%s", claim.name, type(error).__name__, verdict, frames)
+        if isinstance(verdict, retry.Retry):
+            delay, code, counted = verdict.delay, verdict.code, verdict.counted
+            self.patiently(lambda: self.rows.wait(rt.engine, claim, delay=delay, outcome=code, counted=counted))
+            if isinstance(error, StillAway):
+                rt.store_away.set()
+            sweeper.destroy_due(rt.engine, rt.store, self.job.id)
+        else:
+            self.fail(verdict)
+
+    def _hand_back(self) -> None:
+        rt = self.runtime
+        # A stop waits for nobody: where the database is away, the unit comes back by its lease.
+        back = self.rows.hand_back(rt.engine, self.claim, outcome="stopped")
+        log.info("job %s: handed back, the worker stops", self.claim.name)
+        if back is None or rt.settings.embedded:
+            return
+        if isinstance(back, SegmentRow):
+            rt.sender.send_segments([(self.job, back)])
+        else:
+            rt.sender.send([back])
+
+    def fail(self, failure: retry.Failure) -> None:
+        """Fail the job for good, and destroy what is stored of it."""
+        rt = self.runtime
+        self.patiently(lambda: self.rows.fail(rt.engine, self.claim, error=failure.code, error_text=failure.text))
+        sweeper.destroy_due(rt.engine, rt.store, self.job.id)
+
+    def _check_waiting(self) -> None:
+        """Raise what ends the waiting for a server."""
+        if self.reason is not None:
+            raise self.reason
+        if self.stopping.is_set():
+            raise Stopped("the worker stops")
+        if time.monotonic() - self._begun > HOLD_SECONDS:
+            raise StillAway("a server has been away for longer than a message may be held")
 
 
 def run(runtime: Runtime, job_id: uuid.UUID, stage: Stage, work: Callable[[Attempt[Claim]], None]) -> None:
@@ -129,12 +307,17 @@ def run(runtime: Runtime, job_id: uuid.UUID, stage: Stage, work: Callable[[Attem
 
     Whatever this function decides is in the table when it returns, so the caller acknowledges the message. A claim
     that somebody else holds is no reason to keep the message: if they die, `jobs.resend` sends another.
+
+    Raises:
+        celery.exceptions.Reject: the message goes back, for it could not be decided what to do with it; or to the
+            dead letters, for nobody knows its job.
     """
-    ours, lease = holder.own(), runtime.settings.lease
-    claim = claims.take(runtime.engine, job_id, stage=stage, holder=ours, lease=lease)
-    if claim is None and _died(known := jobs.get(runtime.engine, job_id).holder):
-        # The broker gave us a dead colleague's message; its lease need not run out.
-        claim = claims.take(runtime.engine, job_id, stage=stage, holder=ours, lease=lease, dead_holder=known)
+
+    def take(dead: str | None) -> Claim | None:
+        rt, lease = runtime, runtime.settings.lease
+        return claims.take(rt.engine, job_id, stage=stage, holder=holder.own(), lease=lease, dead_holder=dead)
+
+    claim = _claimed(runtime, take, lambda: jobs.get(runtime.engine, job_id).holder)
     if claim is not None:
         _work(Attempt(runtime, claims, claim), work)
 
@@ -143,79 +326,56 @@ def run_segment(
     runtime: Runtime, job_id: uuid.UUID, number: int, work: Callable[[Attempt[SegmentClaim]], None]
 ) -> None:
     """Claim a segment and do its work; as `run`."""
-    ours, lease = holder.own(), runtime.settings.lease
-    claim = segments.take(runtime.engine, job_id, number, holder=ours, lease=lease)
-    if claim is None and _died(known := segments.holder(runtime.engine, job_id, number)):
-        claim = segments.take(runtime.engine, job_id, number, holder=ours, lease=lease, dead_holder=known)
+
+    def take(dead: str | None) -> SegmentClaim | None:
+        rt, lease = runtime, runtime.settings.lease
+        return segments.take(rt.engine, job_id, number, holder=holder.own(), lease=lease, dead_holder=dead)
+
+    claim = _claimed(runtime, take, lambda: segments.holder(runtime.engine, job_id, number))
     if claim is not None:
         _work(Attempt(runtime, segments, claim), work)
 
 
-def _died(known: str | None) -> bool:
-    return known is not None and holder.died(known)
+def _claimed(runtime: Runtime, take: Callable[[str | None], C | None], known: Callable[[], str | None]) -> C | None:
+    """The claim, or None where there is nothing to do; waits while the servers that decide are away."""
+    begun = time.monotonic()
+
+    def check() -> None:
+        if runtime.stopping.is_set() or time.monotonic() - begun > HOLD_SECONDS:
+            raise celery.exceptions.Reject("undecided", requeue=True)
+
+    def decide() -> C | None:
+        claim = take(None)
+        if claim is None and (found := known()) is not None and holder.died(found):
+            # The broker gave us a dead colleague's message; its lease need not run out.
+            return take(found)
+        return claim
+
+    check()
+    try:
+        if runtime.store_away.is_set():
+            # The last unit was given back because of it; the next would fare no better.
+            outage.patiently(lambda: runtime.store.size("probe"), watch=check)
+            runtime.store_away.clear()
+        return outage.patiently(decide, watch=check)
+    except UnknownJob:
+        log.warning("a message names a job that is unknown; it goes to the dead letters")
+        raise celery.exceptions.Reject("unknown job", requeue=False) from None
 
 
 def _work(attempt: Attempt[C], work: Callable[[Attempt[C]], None]) -> None:
     runtime, name = attempt.runtime, attempt.claim.name
     if attempt.claim.tries > runtime.settings.max_attempts:
         log.error("job %s: %d workers died at stage %s", name, attempt.claim.tries - 1, attempt.job.stage)
-        _fail(attempt, retry.Failure("worker_lost", "the workers that ran this job died; send another upload"))
+        attempt.fail(retry.Failure("worker_lost", "the workers that ran this job died; send another upload"))
         return
     try:
-        with _heartbeat(attempt):
-            work(attempt)
-        log.info("job %s: %s done", name, attempt.job.stage)
-    except ClaimLost:
-        log.info("job %s: this attempt is not wanted any more", name)
-        attempt.discard()
-        sweeper.destroy_due(runtime.engine, runtime.store, attempt.job.id)
-    except Exception as error:  # noqa: BLE001 - the one place that turns every error into a state
-        attempt.discard()
-        _settle(attempt, error)
+        with runtime.working.on(attempt):
+            try:
+                with watch.over(attempt):
+                    work(attempt)
+                log.info("job %s: %s done", name, attempt.job.stage)
+            except Exception as error:  # noqa: BLE001 - the one place that turns every error into a state
+                attempt.settle(error)
     finally:
         shutil.rmtree(runtime.scratch / name, ignore_errors=True)
-
-
-def _settle(attempt: Attempt[C], error: Exception) -> None:
-    settings = attempt.runtime.settings
-    verdict = retry.verdict(
-        error, tries=attempt.claim.tries, max_tries=settings.max_attempts, delay=settings.retry_delay
-    )
-    # Where, but not what: a foreign exception's text may repeat what it was given.
-    frames = "".join(traceback.format_tb(error.__traceback__)) if not hasattr(error, "code") else ""
-    log.warning("job %s: %s: %s\n%s", attempt.claim.name, type(error).__name__, verdict, frames)
-    if isinstance(verdict, retry.Retry):
-        retry_at = clock.now() + datetime.timedelta(seconds=verdict.delay)
-        attempt.rows.wait(attempt.runtime.engine, attempt.claim, retry_at=retry_at, outcome=verdict.code)
-        sweeper.destroy_due(attempt.runtime.engine, attempt.runtime.store, attempt.job.id)
-    else:
-        _fail(attempt, verdict)
-
-
-def _fail(attempt: Attempt[C], failure: retry.Failure) -> None:
-    attempt.rows.fail(attempt.runtime.engine, attempt.claim, error=failure.code, error_text=failure.text)
-    sweeper.destroy_due(attempt.runtime.engine, attempt.runtime.store, attempt.job.id)
-
-
-@contextlib.contextmanager
-def _heartbeat(attempt: Attempt[C]) -> Iterator[None]:
-    """Renew the lease from a thread while the work runs."""
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(attempt.claim.lease / 3):
-            try:
-                if not attempt.rows.extend(attempt.runtime.engine, attempt.claim):
-                    attempt.lost.set()
-                    return
-            except sa.exc.OperationalError:
-                # The next beat may reach the database before the lease is over.
-                log.warning("job %s: the lease could not be renewed", attempt.claim.name)
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

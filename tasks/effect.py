@@ -55,8 +55,7 @@ def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters)
     from media import image
 
     rt, source = attempt.runtime, attempt.input()
-    assert source.key is not None
-    picture = image.decode(rt.store.read(source.key), rt.limits)
+    picture = image.decode(attempt.read(source), rt.limits)
     made = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
     encoded = image.encode(made, quality=rt.settings.image_quality)
     attempt.check()

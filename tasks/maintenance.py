@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 import celery
 
 from db import periodic
 from purge import sweeper
-from tasks import dead_letters, outbox, queues, runtime
+from tasks import dead_letters, outage, outbox, queues, runtime
+from tasks.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+SWEEP, RESEND, BURY = "purge.sweep", "jobs.resend", "jobs.bury"
 
 
-@celery.shared_task(name="purge.sweep")
+@celery.shared_task(name=SWEEP)
 def sweep() -> None:
     """Destroy what is due."""
-    rt = runtime.current()
-    if _claim(rt, "purge.sweep"):
-        sweeper.sweep(rt.engine, rt.store)
+    _in_slot(SWEEP, lambda rt: sweeper.sweep(rt.engine, rt.store))
 
 
-@celery.shared_task(name="jobs.resend")
+@celery.shared_task(name=RESEND)
 def resend() -> None:
     """Send what stands still, and give up what its producer has given up."""
-    rt = runtime.current()
-    if _claim(rt, "jobs.resend"):
-        outbox.resend(rt)
+    _in_slot(RESEND, outbox.resend)
 
 
-@celery.shared_task(name="jobs.bury")
+@celery.shared_task(name=BURY)
 def bury() -> None:
     """Turn dead letters into failed jobs."""
+    if not runtime.current().settings.embedded:
+        _in_slot(BURY, dead_letters.bury)
+
+
+def _in_slot(task: str, work: Callable[[Runtime], object]) -> None:
+    """Do a task's work unless somebody has its present slot; while a server is away, the next slot is soon enough."""
     rt = runtime.current()
-    if not rt.settings.embedded and _claim(rt, "jobs.bury"):
-        dead_letters.bury(rt)
-
-
-def _claim(rt: runtime.Runtime, task: str) -> bool:
-    return periodic.claim(rt.engine, task, period=queues.PERIODIC[task])
+    try:
+        if periodic.claim(rt.engine, task, period=queues.PERIODIC[task]):
+            work(rt)
+    except outage.AWAY as error:
+        rt.outages.note()
+        log.warning("%s: %s, the next one goes on", task, error.code)

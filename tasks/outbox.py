@@ -5,21 +5,28 @@ from __future__ import annotations
 import logging
 
 from db import jobs, segments
-from db.rows import JobRow
 from db.states import State
-from effects.errors import UnknownEffect
 from purge import sweeper
-from tasks import broker, sender
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-LOST_SECONDS = 60  # a confirmed message that nobody took for so long is lost, if its queue is empty
+LOST_SECONDS = 60  # a confirmed message that nobody took for so long may be lost
+CALM_SECONDS = 10.0  # after an outage: whoever worked through it renews their lease first
 
 
 def resend(runtime: Runtime) -> None:
     """Find every job that nothing moves any more, and move it."""
+    if runtime.outages.over_for(CALM_SECONDS):
+        _give_up_lapsed(runtime)
+    send_unsent(runtime)
+    if not runtime.settings.embedded:
+        _resend_lost(runtime)
+
+
+def _give_up_lapsed(runtime: Runtime) -> None:
+    """Give up uploads without a producer, and queue again what lost its worker or has waited for its time."""
     for job_id in jobs.abandoned_uploads(runtime.engine):
         text = "the upload was not completed; submit it again"
         if jobs.end(
@@ -36,9 +43,6 @@ def resend(runtime: Runtime) -> None:
         log.info("job %s: queued again", job_id)
     if lapsed := segments.requeue_lapsed(runtime.engine):
         log.info("%d segments queued again", lapsed)
-    send_unsent(runtime)
-    if not runtime.settings.embedded:
-        _resend_lost(runtime)
 
 
 def send_unsent(runtime: Runtime) -> None:
@@ -49,21 +53,8 @@ def send_unsent(runtime: Runtime) -> None:
 
 
 def _resend_lost(runtime: Runtime) -> None:
-    """Send again what was confirmed long ago and is in no queue: a message without a row is harmless, a row
-    without a message would wait for ever.
+    """Send again what was confirmed long ago: a second message is harmless, for the claim decides; a row without a
+    message would wait for ever. Each further one comes after twice the time, so that a long queue does not grow by it.
     """
-    stale = jobs.sent_long_ago(runtime.engine, seconds=LOST_SECONDS, limit=BATCH)
-    pieces = segments.sent_long_ago(runtime.engine, seconds=LOST_SECONDS, limit=BATCH)
-    if not stale and not pieces:
-        return
-    depths = broker.depths(runtime.settings)
-    runtime.sender.send([job for job in stale if depths.get(_queue(job, runtime) or "") == 0])
-    runtime.sender.send_segments([pair for pair in pieces if depths.get(_queue(pair[0], runtime) or "") == 0])
-
-
-def _queue(job: JobRow, runtime: Runtime) -> str | None:
-    try:
-        return sender.route(job, runtime.settings)[1]
-    except UnknownEffect:
-        # A worker that has the effect's module sends it.
-        return None
+    runtime.sender.send(jobs.sent_long_ago(runtime.engine, seconds=LOST_SECONDS, limit=BATCH))
+    runtime.sender.send_segments(segments.sent_long_ago(runtime.engine, seconds=LOST_SECONDS, limit=BATCH))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from db import claims
 from db.claims import Claim
@@ -30,25 +28,16 @@ def store(attempt: Attempt[Claim], made: Made, previews: Sequence[Made] = ()) ->
     rt = attempt.runtime
     extra = dict(_put(attempt, Retention.PREVIEW, preview) for preview in previews)
     result_id, size = _put(attempt, Retention.RESULT, made)
-    due = claims.finish(rt.engine, attempt.claim, result_id=result_id, size=size, previews=extra)
+    due = attempt.patiently(
+        lambda: claims.finish(rt.engine, attempt.claim, result_id=result_id, size=size, previews=extra)
+    )
     if due is None:
         raise ClaimLost("the job ended while its result was stored")
-    attempt.keep()
     rt.destroyer.destroy(due)
 
 
 def _put(attempt: Attempt[Claim], retention: Retention, made: Made) -> tuple[uuid.UUID, int]:
-    asset = attempt.reserve(retention, made.suffix)
-    assert asset.key is not None
-    with _opened(made.content) as (stream, size):
-        attempt.runtime.store.put(asset.key, stream, size)
+    asset, content = attempt.reserve(retention, made.suffix), made.content
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    attempt.put(asset, lambda: io.BytesIO(content) if isinstance(content, bytes) else content.open("rb"), size)
     return asset.id, size
-
-
-@contextlib.contextmanager
-def _opened(content: bytes | Path) -> Iterator[tuple[BinaryIO, int]]:
-    if isinstance(content, bytes):
-        yield io.BytesIO(content), len(content)
-        return
-    with content.open("rb") as file:
-        yield file, content.stat().st_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ from media.storage import Store
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings
-from tasks import limits, models
+from tasks import limits, models, outage
 from tasks.sender import Sender
+from tasks.working import Working
 
 if TYPE_CHECKING:
     from effects.runner import Runner
@@ -57,6 +59,14 @@ class Runtime:
     sender: Sender
     runners: Runners
     scratch: Path
+    stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
+    """Set when this process is to stop: videos are handed back at their next frame, and nothing more is taken."""
+    working: Working = dataclasses.field(default_factory=Working)
+    store_away: threading.Event = dataclasses.field(default_factory=threading.Event)
+    """Set when a unit was given back because of the store; the next is taken once it answers."""
+    outages: outage.Seen = dataclasses.field(default_factory=outage.Seen)
+    end_process: Callable[[], None] | None = None
+    """Ends this process at once, for work that does not end by itself; None where other work shares the process."""
 
     def close(self) -> None:
         """Finish what goes on beside the tasks."""
@@ -66,8 +76,15 @@ class Runtime:
 _current: Runtime | None = None
 
 
-def start(settings: Settings, app: celery.Celery, *, scratch: Path, device: str = "cpu") -> Runtime:
-    """Open the parts and make them this process's runtime. Raises when database or store do not answer."""
+def start(
+    settings: Settings,
+    app: celery.Celery,
+    *,
+    scratch: Path,
+    device: str = "cpu",
+    end_process: Callable[[], None] | None = None,
+) -> Runtime:
+    """Open the parts and make them this process's runtime. Raises DatabaseMissing, StorageError."""
     global _current
     models.use(settings)
     engine = engines.connect(settings.resolved_database_url)
@@ -84,6 +101,7 @@ def start(settings: Settings, app: celery.Celery, *, scratch: Path, device: str 
         sender=Sender(app, engine, settings),
         runners=Runners(device),
         scratch=scratch,
+        end_process=end_process,
     )
     return _current
 

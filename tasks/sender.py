@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import amqp.exceptions
 import celery
@@ -13,6 +14,7 @@ import kombu.exceptions
 import sqlalchemy as sa
 
 from db import jobs, segments
+from db.errors import DatabaseMissing
 from db.rows import JobRow, SegmentRow
 from db.states import Stage
 from effects import registry
@@ -22,6 +24,8 @@ from settings import Settings
 from tasks import queues
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 INGEST = "ingest"
 JOIN = "join"
@@ -50,15 +54,13 @@ class Sender:
             a broker that is away is no error here.
         """
         taken = [job for job, _ in self._send((job, None) for job in waiting)]
-        if taken:
-            jobs.mark_sent(self.engine, [job.id for job in taken])
+        _noted(jobs.mark_sent, self.engine, taken)
         return len(taken)
 
     def send_segments(self, waiting: Iterable[tuple[JobRow, SegmentRow]]) -> int:
         """Publish these queued segments, each with its job; as `send`."""
         taken = [segment for _, segment in self._send(waiting) if segment is not None]
-        if taken:
-            segments.mark_sent(self.engine, taken)
+        _noted(segments.mark_sent, self.engine, taken)
         return len(taken)
 
     def _send(self, waiting: Iterable[tuple[JobRow, SegmentRow | None]]) -> list[tuple[JobRow, SegmentRow | None]]:
@@ -86,14 +88,14 @@ class Sender:
     def _publish(self, job: JobRow, *more: int) -> bool:
         """Publish one message. False when this process does not know the effect; one that does sends the job."""
         try:
-            name, queue, limit = route(job, self.settings)
+            name, queue = route(job)
         except UnknownEffect:
             log.debug("no task for the effect of job %s", job.id)
             return False
         with self.app.producer_or_acquire() as producer:
             for used in (producer.connection.connected, False):
                 try:
-                    self._publish_by(producer, name, queue, (str(job.id), *more), limit)
+                    self._publish_by(producer, name, queue, (str(job.id), *more))
                     break
                 except BaseException as error:
                     _drop(producer)
@@ -105,9 +107,7 @@ class Sender:
                         raise
         return True
 
-    def _publish_by(
-        self, producer: kombu.Producer, name: str, queue: str, arguments: tuple[str | int, ...], limit: float
-    ) -> None:
+    def _publish_by(self, producer: kombu.Producer, name: str, queue: str, arguments: tuple[str | int, ...]) -> None:
         connection = producer.connection.ensure_connection(max_retries=0)
         if connection.transport.driver_type == "amqp":
             # For every step from here on, the declaration of the queue and the confirmation too.
@@ -116,7 +116,6 @@ class Sender:
             name,
             args=arguments,
             queue=queue,
-            soft_time_limit=limit,
             argsrepr="-",
             kwargsrepr="-",
             ignore_result=True,
@@ -146,12 +145,19 @@ def _drop(producer: kombu.Producer) -> None:
     producer.revive(connection)
 
 
-def route(job: JobRow, settings: Settings) -> tuple[str, str, float]:
-    """The Celery task, the queue and the time limit (seconds) of a job's next stage. Raises UnknownEffect."""
-    limit = settings.image_time_limit if job.media == Media.IMAGE else settings.video_time_limit
+def route(job: JobRow) -> tuple[str, str]:
+    """The Celery task and the queue of a job's next stage. Raises UnknownEffect."""
     if job.stage is Stage.INGEST:
-        return INGEST, queues.MEDIA, limit
+        return INGEST, queues.MEDIA
     if job.stage is Stage.JOIN:
-        return JOIN, queues.MEDIA, limit
+        return JOIN, queues.MEDIA
     declared = registry.declaration(job.effect)
-    return f"effects.{job.effect}", queues.effect_queue(declared.tag, Media(job.media)), limit
+    return f"effects.{job.effect}", queues.effect_queue(declared.tag, Media(job.media))
+
+
+def _noted(mark: Callable[[sa.Engine, list[T]], None], engine: sa.Engine, sent: list[T]) -> None:
+    """Note what was sent; where that fails it is sent once more, which does no harm."""
+    try:
+        mark(engine, sent)
+    except DatabaseMissing:
+        log.warning("%d messages were sent, and it could not be noted", len(sent))

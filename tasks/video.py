@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from db import segments
 from db.claims import Claim
+from db.rows import AssetRow
 from db.segments import SegmentClaim
 from db.states import Retention
 from effects.contract import Parameters
@@ -20,7 +21,7 @@ from media.output import Output
 from media.probe import VideoInfo
 from tasks import previews, result
 from tasks.attempt import Attempt
-from tasks.errors import ClaimLost
+from tasks.errors import ClaimLost, Stopped
 from tasks.pace import Long, Paced
 from tasks.result import Made
 
@@ -78,12 +79,12 @@ def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Par
         # Its place in the whole is known by its first frame.
         raise DamagedMedia
     part = attempt.reserve(Retention.INTERMEDIATE, made.suffix)
-    assert part.key is not None
-    size = _put(attempt, part.key, target)
-    ended = segments.finish(rt.engine, attempt.claim, part_id=part.id, size=size, units=made.frames)
+    size = _put(attempt, part, target)
+    ended = attempt.patiently(
+        lambda: segments.finish(rt.engine, attempt.claim, part_id=part.id, size=size, units=made.frames)
+    )
     if ended is None:
         raise ClaimLost("the job ended while a part of it was stored")
-    attempt.keep()
     rt.destroyer.destroy(ended.due)
     if ended.joinable is not None:
         rt.sender.send([ended.joinable])
@@ -97,7 +98,7 @@ def join(attempt: Attempt[Claim]) -> None:
     assert facts is not None
     path, target = attempt.fetch(attempt.input(), "input"), attempt.scratch / "result"
     parts = []
-    for segment, part in segments.parts(rt.engine, attempt.job.id):
+    for segment, part in attempt.patiently(lambda: segments.parts(rt.engine, attempt.job.id)):
         attempt.progress(attempt.job.units_done)
         # Twice: the join needs as much again.
         parts.append(
@@ -153,8 +154,7 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
         piece = attempt.scratch / f"piece-{number}{path.suffix}"
         pieces.cut(path, piece, info, rt.limits, one, timeout=rt.settings.video_time_limit)
         asset = attempt.reserve(Retention.INTERMEDIATE, path.suffix)
-        assert asset.key is not None
-        size = _put(attempt, asset.key, piece)
+        size = _put(attempt, asset, piece)
         piece.unlink()
         return segments.Plan(piece_id=asset.id, size=size, window=dataclasses.asdict(one.window))
 
@@ -164,9 +164,9 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
             rows.append(row)
             attempt.progress(0)
     facts = dict(attempt.job.video or {}) | {"container": containers.container_for(info).name, "depth": runner.depth}
-    if not segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=sum(one.frames for one in planned)):
+    units = sum(one.frames for one in planned)
+    if not attempt.patiently(lambda: segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=units)):
         raise ClaimLost("the job ended while it was cut")
-    attempt.keep()
     rt.sender.send_segments(segments.unsent(rt.engine, limit=len(rows), one_a_job=rt.settings.embedded))
 
 
@@ -199,14 +199,13 @@ def _transform(
             pinned=runner.pinned,
             timeout=rt.settings.video_time_limit,
         )
-    except ClaimLost:
+    except (ClaimLost, Stopped):
         runner.release()
         raise
 
 
-def _put(attempt: Attempt[Claim] | Attempt[SegmentClaim], key: str, path: Path) -> int:
+def _put(attempt: Attempt[Claim] | Attempt[SegmentClaim], asset: AssetRow, path: Path) -> int:
     """Store a file; returns its size in bytes."""
     size = path.stat().st_size
-    with path.open("rb") as file:
-        attempt.runtime.store.put(key, file, size)
+    attempt.put(asset, lambda: path.open("rb"), size)
     return size

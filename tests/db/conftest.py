@@ -1,40 +1,21 @@
 """Rows to test with."""
 
-import datetime
+import functools
 import uuid
 
 import pytest
 import sqlalchemy as sa
 
-from db import clock, jobs
-from db.states import Retention
+from db import jobs
 from db.tables import JOBS
-
-HOUR = datetime.timedelta(hours=1)
+from tests import rows
 
 
 @pytest.fixture
 def create(engine):
     """Make a job that is uploading; returns what `jobs.create` does."""
 
-    def make(**changes):
-        now = clock.now()
-        values = {
-            "effect": "anime",
-            "media": "image",
-            "suffix": ".jpg",
-            "parameters": {"strength": 0.5},
-            "owner": "owner-1",
-            "consent": "consent-1",
-            "idempotency_key": None,
-            "retention": Retention.INPUT,
-            "due_at": now + 22 * HOUR,
-            "deadline_at": now + 24 * HOUR,
-            "lease": 60,
-        }
-        return jobs.create(engine, **values | changes)
-
-    return make
+    return functools.partial(rows.create, engine)
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import datetime
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, clock, jobs, tables
+from db import assets, claims, jobs, tables
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS
+from tests import clock
 
 PERSONAL = ("parameters", "owner", "consent", "idempotency_key")
 HOUR = datetime.timedelta(hours=1)

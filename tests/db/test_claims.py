@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, clock, jobs
+from db import assets, claims, jobs
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ATTEMPTS
+from tests import clock
 
 
 def take(engine, job_id, *, holder="host:1:1.0:1", stage=Stage.INGEST, lease=60, dead_holder=None):

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, clock, jobs
+from db import assets, claims, jobs
 from db.errors import UnknownJob
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS, ATTEMPTS, JOBS
+from tests import clock
 
 
 def count(engine, table):

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import clock, periodic
+from db import periodic
 from db.tables import PERIODIC_RUNS
+from tests import clock
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, clock, jobs, segments
+from db import assets, claims, jobs, segments
 from db.segments import Plan
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
+from tests import clock
 from tests.db.conftest import HOUR
 
 

@@ -4,9 +4,10 @@ import uuid
 
 import pytest
 
-from db import assets, claims, clock, jobs
+from db import assets, claims, jobs
 from db.claims import Claim
 from db.states import TRANSITIONS, Stage, State, before
+from tests import clock
 
 PAST, FUTURE = -60, 60
 

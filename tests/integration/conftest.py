@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from db import clock, jobs
-from db.states import Retention
+from tests import clock, rows
 from tests.integration.stage import Process, Stage, opened
 
 LIMITS = {"max_image_bytes": "1000000", "max_pixels": "1000000", "max_frames": "600", "max_seconds": "30"}
@@ -34,21 +33,15 @@ def worker(busy: Stage) -> Process:
 @pytest.fixture(scope="session", autouse=True)
 def overdue(busy: Stage) -> str:
     """A job on the busy stage whose upload is due in a second, made early so that no test waits for the sweep."""
-    job, asset = jobs.create(
-        busy.engine,
-        effect="pass-through",
-        media="image",
-        suffix=".jpg",
-        parameters={},
-        owner="owner-of-the-overdue",
-        consent=None,
-        idempotency_key=None,
-        retention=Retention.INPUT,
-        due_at=clock.after(1),
-        deadline_at=clock.after(3600),
-        # Else the outbox gives the upload up before the sweep finds it.
-        lease=600,
-    )
+    # Else the outbox gives the upload up before the sweep finds it.
+    changes = {
+        "effect": "pass-through",
+        "parameters": {},
+        "owner": "owner-of-the-overdue",
+        "consent": None,
+        "lease": 600,
+    }
+    job, asset = rows.create(busy.engine, due_at=clock.after(1), **changes)
     assert asset is not None and asset.key is not None
     busy.store.put(asset.key, io.BytesIO(b"bytes"), 5)
     return str(job.id)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db import clock
 from db.states import State
 from db.tables import JOBS
 from tasks import queues
+from tests import clock
 from tests.integration.stage import Stage, wait_for
 
 

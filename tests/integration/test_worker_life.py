@@ -12,10 +12,10 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from db import clock
 from db.states import State
 from db.tables import JOBS
 from tasks import outbox
+from tests import clock
 from tests.integration.stage import Process, Stage, opened, wait_for
 
 LEASE = 5.0  # seconds

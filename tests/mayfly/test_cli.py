@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from PIL import Image
 from typer.testing import CliRunner
 
-from db import clock
 from db.tables import ASSETS
 from mayfly import Client
 from mayfly.cli.main import app
+from tests import clock
 from tests.conftest import mayfly
 
 

@@ -1,14 +1,13 @@
 """A store that can fail, and uploads that are due."""
 
-import datetime
 import io
 
 import pytest
 
-from db import clock, jobs
-from db.states import Retention
+from db import jobs
 from media.errors import StorageUnavailable
 from media.storage_folder import FolderStore
+from tests import clock, rows
 
 
 class Store(FolderStore):
@@ -36,20 +35,7 @@ def uploaded(engine, store):
     """Make a queued job whose input is stored and due in `seconds`; returns the job's id and the asset."""
 
     def make(seconds, *, upload=True, **changes):
-        values = {
-            "effect": "anime",
-            "media": "image",
-            "suffix": ".jpg",
-            "parameters": {},
-            "owner": "owner-1",
-            "consent": None,
-            "idempotency_key": None,
-            "retention": Retention.INPUT,
-            "due_at": clock.after(seconds),
-            "deadline_at": clock.now() + datetime.timedelta(hours=24),
-            "lease": 60,
-        }
-        job, asset = jobs.create(engine, **values | changes)
+        job, asset = rows.create(engine, due_at=clock.after(seconds), **{"consent": None, "parameters": {}} | changes)
         store.put(asset.key, io.BytesIO(b"content"), 7)
         if upload:
             assert jobs.mark_uploaded(engine, job.id, asset.id, size=7)

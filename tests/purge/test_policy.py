@@ -5,10 +5,10 @@ import datetime
 import pytest
 from pydantic import ValidationError
 
-from db import clock
 from db.states import Retention
 from purge.policy import DAY, HOUR, MAXIMUM, Policy
 from settings import Settings
+from tests import clock
 
 SECOND = datetime.timedelta(seconds=1)
 

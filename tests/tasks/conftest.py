@@ -1,19 +1,18 @@
 """A runtime of this process without a broker: real database and folder, a sender that remembers."""
 
-import datetime
 import io
 
 import pytest
 import sqlalchemy as sa
 
-from db import clock, jobs, segments
-from db.states import Retention
+from db import jobs, segments
 from db.tables import JOBS
 from media.storage_folder import FolderStore
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from tasks import limits
 from tasks.runtime import Runners, Runtime
+from tests import rows
 
 
 class Sender:
@@ -25,12 +24,10 @@ class Sender:
         self.away = False
 
     def send(self, waiting):
-        ids = [job.id for job in waiting]
-        if self.away:
-            return 0
-        self.sent += ids
-        jobs.mark_sent(self.engine, ids)
-        return len(ids)
+        found = [] if self.away else list(waiting)
+        self.sent += [job.id for job in found]
+        jobs.mark_sent(self.engine, found)
+        return len(found)
 
     def send_segments(self, waiting):
         found = [] if self.away else [segment for _, segment in waiting]
@@ -64,20 +61,8 @@ def job(rt):
     """Make a queued job whose input is stored; returns its id."""
 
     def make(*, content=b"content", upload=True, **changes):
-        values = {
-            "effect": "pass-through",
-            "media": "image",
-            "suffix": ".jpg",
-            "parameters": {},
-            "owner": "owner-1",
-            "consent": None,
-            "idempotency_key": None,
-            "retention": Retention.INPUT,
-            "due_at": clock.after(3600),
-            "deadline_at": clock.now() + datetime.timedelta(hours=24),
-            "lease": 60,
-        }
-        row, asset = jobs.create(rt.engine, **values | changes)
+        values = {"effect": "pass-through", "parameters": {}, "consent": None}
+        row, asset = rows.create(rt.engine, **values | changes)
         rt.store.put(asset.key, io.BytesIO(content), len(content))
         if upload:
             assert jobs.mark_uploaded(rt.engine, row.id, asset.id, size=len(content))

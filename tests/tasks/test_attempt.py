@@ -6,13 +6,14 @@ import threading
 
 import pytest
 
-from db import assets, claims, clock, jobs
+from db import assets, claims, jobs
 from db.states import Retention, Stage, State
 from media.errors import DamagedMedia, StorageUnavailable
 from purge import sweeper
 from tasks import attempt, holder
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost, InputGone, TimeOver
+from tests import clock
 
 
 def run(rt, job_id, work, stage=Stage.INGEST):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from db import assets, clock, periodic
+from db import assets, periodic
 from tasks import maintenance, queues, runtime
+from tests import clock
 
 
 @pytest.fixture

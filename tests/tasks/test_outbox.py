@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
-from db import assets, claims, clock, jobs
+from db import assets, claims, jobs
 from db.states import Stage, State
 from tasks import broker, outbox
+from tests import clock
 
 
 @pytest.fixture

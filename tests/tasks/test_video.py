@@ -8,13 +8,14 @@ import sqlalchemy as sa
 
 # First: tasks.effect makes a task of each effect that is registered when it is imported.
 from benchmarks.effects import PassThrough
-from db import assets, clock, jobs, segments
+from db import assets, jobs, segments
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
 from media import bounds, probe
 from media.errors import MediaToolError, StorageUnavailable
 from tasks import attempt, effect, ingest, outbox, pace, video
 from tasks.attempt import Attempt
+from tests import clock
 from tests.media import clips
 
 EFFECT = PassThrough.declaration.name

@@ -2,11 +2,12 @@
 
 import pytest
 
-from db import claims, clock, jobs
+from db import claims, jobs
 from db import engine as engines
 from db.states import Stage, State
 from mayfly.client import Client
 from settings import Settings
+from tests import clock
 from workers.embedded import AlreadyRunning, Embedded
 
 

@@ -1,0 +1,37 @@
+"""What outlives stops and outages: how often a unit came back, since when it waits, and who still writes an asset."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Bring the tables to this revision."""
+    for table in ("jobs", "segments"):
+        op.add_column(table, sa.Column("returns", sa.Integer(), nullable=False, server_default="0"))
+        op.add_column(table, sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("jobs", sa.Column("fingerprint", sa.String(length=64), nullable=True))
+    op.add_column("assets", sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True))
+    with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.drop_constraint(op.f("uq_jobs_idempotency_key"), type_="unique")
+    op.create_index(
+        "uq_jobs_owner_idempotency_key", "jobs", [sa.text("coalesce(owner, '')"), "idempotency_key"], unique=True
+    )
+
+
+def downgrade() -> None:
+    """Undo this revision."""
+    op.drop_index("uq_jobs_owner_idempotency_key", table_name="jobs")
+    with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.create_unique_constraint(op.f("uq_jobs_idempotency_key"), ["idempotency_key"])
+    op.drop_column("assets", "lease_until")
+    op.drop_column("jobs", "fingerprint")
+    for table in ("segments", "jobs"):
+        op.drop_column(table, "queued_at")
+        op.drop_column(table, "returns")

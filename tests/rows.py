@@ -1,0 +1,51 @@
+"""Rows of jobs for tests, with moments that a test may choose."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import jobs
+from db.rows import AssetRow, JobRow
+from db.states import Retention
+from db.tables import ASSETS
+
+HOUR = datetime.timedelta(hours=1)
+
+
+def create(
+    engine: sa.Engine,
+    *,
+    lease: float = 60,
+    due_at: datetime.datetime | None = None,
+    deadline_at: datetime.datetime | None = None,
+    **changes: Any,
+) -> tuple[JobRow, AssetRow | None]:
+    """A job that is uploading and its input, as `jobs.create` returns them."""
+    values = {
+        "effect": "anime",
+        "media": "image",
+        "suffix": ".jpg",
+        "parameters": {"strength": 0.5},
+        "owner": "owner-1",
+        "consent": "consent-1",
+        "retention": Retention.INPUT,
+        "due_after": 22 * HOUR,
+        "deadline_after": 24 * HOUR,
+    }
+    job, asset = jobs.create(engine, jobs.Request(**values | changes), lease=lease)
+    moments = {name: moment for name, moment in (("due_at", due_at), ("deadline_at", deadline_at)) if moment}
+    if asset is None or not moments:
+        return job, asset
+    with engine.begin() as connection:
+        changed = sa.update(ASSETS).where(ASSETS.c.id == asset.id).values(**moments).returning(ASSETS)
+        return job, AssetRow.read(connection.execute(changed).one())
+
+
+def set_asset(engine: sa.Engine, asset_id: uuid.UUID, **values: Any) -> None:
+    """Set columns of an asset behind everybody's back."""
+    with engine.begin() as connection:
+        connection.execute(sa.update(ASSETS).where(ASSETS.c.id == asset_id).values(**values))
