@@ -7,7 +7,6 @@ import uuid
 
 import sqlalchemy as sa
 
-from db import engine as engines
 from db.states import State
 from db.tables import JOBS, SEGMENTS
 
@@ -24,14 +23,13 @@ class Answer(enum.Enum):
 def return_dead_letter(engine: sa.Engine, job_id: uuid.UUID, number: int | None = None, *, limit: int) -> Answer:
     """Make a job, or its segment `number`, unsent if it is still queued, so that the outbox sends another message.
 
-    Args:
-        limit: how often a unit may come back; a message that kills whoever takes it would go round for ever.
+    `limit` is how often a unit may come back: a message that kills whoever takes it would go round for ever.
     """
     table, this = JOBS, JOBS.c.id == job_id
     if number is not None:
         table, this = SEGMENTS, sa.and_(SEGMENTS.c.job_id == job_id, SEGMENTS.c.number == number)
     queued = table.c.state == State.QUEUED.value
-    with engines.writing(engine) as connection:
+    with engine.begin() as connection:
         again = sa.update(table).where(this, queued, table.c.returns < limit)
         if connection.execute(again.values(returns=table.c.returns + 1, sent_at=None)).rowcount:
             return Answer.RETURNED
