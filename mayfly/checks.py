@@ -96,7 +96,10 @@ def _queues(settings: Settings) -> str | None:
 
 def _database(settings: Settings) -> str:
     engine = engines.connect(settings.resolved_database_url)
-    revision = migrate.revision(engine)
+    try:
+        revision = migrate.revision(engine)
+    finally:
+        engine.dispose()
     state = "as it should be" if revision == migrate.HEAD else f"not {migrate.HEAD}: the first process upgrades it"
     return f"{engine.dialect.name} answers; revision {revision}, {state}"
 

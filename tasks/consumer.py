@@ -7,6 +7,7 @@ maintenance, which has none, it is dropped.
 
 from __future__ import annotations
 
+import functools
 import logging
 import struct
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from typing import Any
 import amqp
 import amqp.method_framing
 import celery.worker.consumer
-import kombu
-import kombu.exceptions
+import celery.worker.state
+from kombu.connection import Connection
+from kombu.message import Message
 
 from tasks import envelope, queues
 
@@ -44,14 +46,17 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
             if not step.endswith(":DelayedDelivery")
         )
 
-    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[kombu.Message], None]:
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Message], None]:
         """What is called with each message, before anything of it is decoded."""
         handle = super().create_task_handler(*arguments, **options)
         tasks = self.app.tasks
 
-        def on_message(message: kombu.Message) -> None:
+        def on_message(message: Message) -> None:
             properties = {"content_type": message.content_type, "content_encoding": message.content_encoding}
             if envelope.is_ours(message.headers, properties, message.body, tasks=tasks):
+                # Kombu's own log a traceback for a connection that is lost.
+                message.ack_log_error = functools.partial(_answer, message.ack)
+                message.reject_log_error = functools.partial(_answer, message.reject)
                 handle(message)
             else:
                 self._refuse(message)
@@ -62,39 +67,35 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
         """A body that cannot be unpacked; Celery would acknowledge it and log what it holds."""
         self._refuse(message)
 
-    def on_unknown_message(self, body: object, message: kombu.Message) -> None:
+    def on_unknown_message(self, body: object, message: Message) -> None:
         """Not reached, for the envelope is looked at before; Celery would log the body."""
         self._refuse(message)
 
-    def on_unknown_task(self, body: object, message: kombu.Message, exc: Exception) -> None:
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
         """As `on_unknown_message`."""
         self._refuse(message)
 
-    def on_invalid_task(self, body: object, message: kombu.Message, exc: Exception) -> None:
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:
         """As `on_unknown_message`."""
         self._refuse(message)
 
-    def _refuse(self, message: kombu.Message) -> None:
+    def _refuse(self, message: Message) -> None:
         queue = (message.delivery_info or {}).get("routing_key")
         # A routing key is a stranger's text too.
         log.warning(
             "a message in %s is not one of ours; it is rejected",
             queue if queue in queues.all_queues() else "a queue of this worker",
         )
-        try:
-            message.reject(requeue=False)
-        except self.connection_errors:
-            # It comes again with the next connection.
-            log.warning("the broker went away before a message was rejected")
+        _answer(message.reject, log, self.connection_errors)
 
-    def connection_for_read(self, heartbeat: float | None = None) -> kombu.Connection:
+    def connection_for_read(self, heartbeat: float | None = None) -> Connection:
         """The connection that messages come by."""
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         if connection.transport.driver_type == "amqp":
             connection.transport_options["frame_handler"] = frame_handler
         return self.ensure_connected(connection)
 
-    def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> kombu.Connection:
+    def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Connection:
         """The connection of what Flower sees. Nobody waits for its confirmations: a broker that blocks publishers
         would stop the worker with them.
         """
@@ -102,13 +103,13 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
         connection.transport_options["confirm_publish"] = False
         return self.ensure_connected(connection)
 
-    def ensure_connected(self, conn: kombu.Connection) -> kombu.Connection:
+    def ensure_connected(self, conn: Connection) -> Connection:
         """Try until the broker answers. Celery's own pauses grow to half a minute, which is all an outage may cost."""
 
         def say(error: Exception, interval: float) -> None:
             log.warning("the broker is away (%s); the next try is in %d s", type(error).__name__, interval)
 
-        connected = conn.ensure_connection(
+        connected: Connection = conn.ensure_connection(
             say,
             self.app.conf.broker_connection_max_retries,
             interval_start=RETRY_START,
@@ -118,6 +119,18 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
         )
         self.first_connection_attempt = False
         return connected
+
+
+def _answer(
+    answer: Callable[..., None], _: logging.Logger, errors: tuple[type[Exception], ...], **options: bool
+) -> None:
+    """Acknowledge or reject a message; raises what tells Celery that the connection is lost."""
+    try:
+        answer(**options)
+    except errors as error:
+        log.warning("the broker went away before a message was answered (%s); it comes again", type(error).__name__)
+        if isinstance(error, BrokenPipeError):
+            raise
 
 
 def frame_handler(connection: amqp.Connection, callback: Callable[..., Any]) -> Callable[[Frame], bool]:

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import amqp.exceptions
 import celery
-import kombu
 import kombu.exceptions
 import sqlalchemy as sa
+from kombu.messaging import Producer
 
 from db import jobs, segments
 from db.errors import DatabaseMissing
@@ -107,7 +107,7 @@ class Sender:
                         raise
         return True
 
-    def _publish_by(self, producer: kombu.Producer, name: str, queue: str, arguments: tuple[str | int, ...]) -> None:
+    def _publish_by(self, producer: Producer, name: str, queue: str, arguments: tuple[str | int, ...]) -> None:
         connection = producer.connection.ensure_connection(max_retries=0)
         if connection.transport.driver_type == "amqp":
             # For every step from here on, the declaration of the queue and the confirmation too.
@@ -138,7 +138,7 @@ def _told(error: BaseException) -> BaseException:
     return error.__cause__ or error if isinstance(error, kombu.exceptions.OperationalError) else error
 
 
-def _drop(producer: kombu.Producer) -> None:
+def _drop(producer: Producer) -> None:
     """Give up a producer's connection without a word to the broker: nobody knows where the two stand."""
     connection = producer.connection
     connection.collect()

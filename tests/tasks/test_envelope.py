@@ -146,7 +146,6 @@ BODIES = [
             [str(JOB), 2**31],
             [str(JOB), 1, 1],
         )
-        if arguments != [str(JOB)]
     ),
 ]
 
