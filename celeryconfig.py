@@ -96,6 +96,8 @@ task_store_errors_even_if_ignored = False
 # On a lost connection the broker gives the message to somebody else, who finds the claim taken. Stopping the task
 # would throw away its work; the fence makes sure that only one finishes.
 worker_cancel_long_running_tasks_on_connection_loss = False
+# Prefetch belongs to each consumer and is never changed; without this line each loss is told in more words.
+worker_enable_prefetch_count_reduction = False
 # Flower asks workers what they do; it is the only use of remote control.
 worker_enable_remote_control = True
 # Three messages more for every task; Flower turns them on by remote control while it watches.

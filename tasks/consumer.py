@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import logging
 import struct
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import amqp
 import amqp.method_framing
+import celery.exceptions
 import celery.worker.consumer
 import celery.worker.state
 from kombu.connection import Connection
@@ -55,8 +57,8 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
             properties = {"content_type": message.content_type, "content_encoding": message.content_encoding}
             if envelope.is_ours(message.headers, properties, message.body, tasks=tasks):
                 # Kombu's own log a traceback for a connection that is lost.
-                message.ack_log_error = functools.partial(_answer, message.ack)
-                message.reject_log_error = functools.partial(_answer, message.reject)
+                message.ack_log_error = functools.partial(_answer, message.ack)  # type: ignore[method-assign]
+                message.reject_log_error = functools.partial(_answer, message.reject)  # type: ignore[method-assign]
                 handle(message)
             else:
                 self._refuse(message)
@@ -87,6 +89,12 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
             queue if queue in queues.all_queues() else "a queue of this worker",
         )
         _answer(message.reject, log, self.connection_errors)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """The connection is lost; a warning of Celery's next version about it would fill half a page."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", celery.exceptions.CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
 
     def connection_for_read(self, heartbeat: float | None = None) -> Connection:
         """The connection that messages come by."""

@@ -17,7 +17,6 @@ sys.path.append(str(ROOT / "scripts"))
 from services_lib.rabbitmq import SCRIPT, RabbitMQ
 from services_lib.service import State
 
-
 START = """
 import pathlib, sys
 sys.path.append(sys.argv[1])
