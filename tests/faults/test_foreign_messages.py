@@ -15,8 +15,12 @@ import psutil
 import pytest
 
 from db.states import State
+from mayfly import Client
+from settings import Settings
 from tasks import broker, queues
+from tasks.app import create
 from tests.integration.stage import Process, Stage, opened, wait_for
+from workers.embedded import Embedded
 
 PHOTOS = "cpu.photo"
 MARK = "content-of-a-stranger"  # nothing that holds it may be logged
@@ -161,3 +165,17 @@ def test_maintenance_drops_it(stage: Stage, worker: Process):
     wait_for("a line in the log", lambda: refusals(worker) > lines, seconds=5)
     wait_for("an empty queue", lambda: broker.depths(stage.settings)[queues.MAINTENANCE] == 0, seconds=5)
     assert dead(stage) == letters
+
+
+def test_embedded_it_stops_nobody(embedded: Settings, photo: Path, caplog: pytest.LogCaptureFixture):
+    app = create(embedded)
+    with Embedded(embedded), Client(embedded) as client, app.connection_for_write() as connection:
+        producer = connection.Producer()
+        for foreign in (42, "x", [["x"], {}, {}]):
+            producer.publish(foreign, exchange="", routing_key="cpu.photo", serializer="json")
+        headers = {"task": "effects.pass-through", "id": "x", "eta": "2099-01-01T00:00:00+00:00"}
+        producer.publish([["x"], {}, {}], exchange="", routing_key="cpu.photo", serializer="json", headers=headers)
+        assert client.wait(client.submit(photo, "pass-through"), timeout=60).state is State.DONE
+    refused = [record for record in caplog.records if "is not one of ours" in record.message]
+    assert len(refused) == 4
+    assert not any(record.exc_info for record in caplog.records)
