@@ -133,6 +133,12 @@ def extend(connection: sa.Connection, asset_ids: Collection[uuid.UUID], *, lease
     connection.execute(_EXTEND, {"assets": list(asset_ids), "lease": lease})
 
 
+def adopt(connection: sa.Connection) -> None:
+    """Say that nobody writes what a worker was writing; uploads are their producers'."""
+    ours = (ASSETS.c.state == AssetState.PENDING.value, ASSETS.c.retention.not_in(_INPUTS))
+    connection.execute(sa.update(ASSETS).where(*ours).values(lease_until=None))
+
+
 def abandon(engine: sa.Engine, asset_ids: Collection[uuid.UUID]) -> list[AssetRow]:
     """End the purpose of assets that their writer has given up, and return them.
 
@@ -229,6 +235,11 @@ def jobs_of_due_inputs(engine: sa.Engine) -> list[uuid.UUID]:
 def held(engine: sa.Engine) -> dict[str, int]:
     """How many assets of each retention class exist."""
     return _count(engine, sa.true())
+
+
+def late(engine: sa.Engine, *, seconds: float) -> int:
+    """How many assets have been due for so long, and nobody destroyed them."""
+    return sum(_count(engine, sa.and_(ASSETS.c.due_at < clock.after(-seconds), _WRITTEN)).values())
 
 
 def overdue(engine: sa.Engine) -> dict[str, int]:

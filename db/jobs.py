@@ -225,6 +225,14 @@ def finished(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> list[JobRow]:
         return [JobRow.read(row) for row in connection.execute(_FINISHED, {"of_jobs": list(job_ids)})]
 
 
+def unfinished(engine: sa.Engine) -> int:
+    """How many jobs somebody still has to work at."""
+    working = [state.value for state in State if not state.final and state is not State.UPLOADING]
+    with engines.reading(engine) as connection:
+        query = sa.select(sa.func.count()).select_from(JOBS).where(JOBS.c.state.in_(working))
+        return int(connection.execute(query).scalar_one())
+
+
 def recent(engine: sa.Engine, *, limit: int) -> list[JobRow]:
     """The newest jobs, newest first."""
     with engines.reading(engine) as connection:
@@ -376,6 +384,7 @@ def adopt(engine: sa.Engine) -> None:
         # A job whose segments run has no lease of its own.
         held = sa.and_(JOBS.c.state == State.RUNNING.value, JOBS.c.holder.is_not(None))
         connection.execute(sa.update(JOBS).where(held).values(lease_until=clock.after(-1)))
+        assets.adopt(connection)
     requeue_lapsed(engine)
 
 
