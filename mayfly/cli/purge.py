@@ -7,7 +7,6 @@ import typer
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
-from mayfly.client import Client
 
 app = typer.Typer(help="What is destroyed, and when.", no_args_is_help=True)
 
@@ -15,7 +14,7 @@ app = typer.Typer(help="What is destroyed, and when.", no_args_is_help=True)
 @app.command("run")
 def run(json: Json = False) -> None:
     """Destroy now what is due, as beat does every minute."""
-    with console.errors_shown(), Client(console.settings()) as client:
+    with console.client() as client:
         swept = client.sweep()
         if json:
             console.emit({"destroyed": swept.destroyed, "failed": swept.failed})
@@ -27,7 +26,7 @@ def run(json: Json = False) -> None:
 @app.command("status")
 def status(json: Json = False) -> None:
     """Count what exists and what is overdue; exit code 1 when anything outlived what was promised."""
-    with console.errors_shown(), Client(console.settings()) as client:
+    with console.client() as client:
         held, overdue = client.held(), client.overdue()
         if json:
             console.emit({"held": held, "overdue": overdue})
