@@ -21,15 +21,12 @@ def broker(settings: Settings) -> dict[str, object]:
     options = {
         # A publish returns when the broker has the message on a majority of disks, and not before.
         "confirm_publish": True,
-        # A broker that does not answer is noticed; the row, which is there already, is sent again by beat.
-        "connect_timeout": 5,
-        "read_timeout": 15,
+        # A broker that does not answer is noticed; the row, which is there already, is sent again by beat. What comes
+        # after connecting is bounded by tasks.sender: amqp's own `read_timeout` reads on when it is over.
+        "connect_timeout": 3,
         "write_timeout": 15,
-        # kombu's own retries; more would keep the caller waiting for what the outbox does anyway.
-        "max_retries": 1,
-        "interval_start": 0,
-        "interval_step": 0.1,
-        "interval_max": 0.2,
+        # kombu's own retries would keep the caller waiting for what the outbox does anyway.
+        "max_retries": 0,
     }
     # A TLS broker's host name is checked only with this line; None means the name in the URL.
     tls = {"server_hostname": None} if url.startswith("amqps://") else False
@@ -37,8 +34,8 @@ def broker(settings: Settings) -> dict[str, object]:
 
 
 globals().update(broker(_settings))
-# Both ends notice a dead peer within seconds instead of the two hours of TCP.
-broker_heartbeat = 30
+# Both ends notice a dead peer within three of these (seconds) instead of the two hours of TCP.
+broker_heartbeat = 10
 # A worker that starts before the broker waits for it, and one whose broker restarts comes back.
 broker_connection_retry_on_startup = True
 broker_connection_retry = True
@@ -79,6 +76,8 @@ task_queues = [
 ]
 # Quorum queues know no global prefetch; Celery must ask for it by consumer.
 worker_detect_quorum_queues = True
+# Rejects whatever is no message of ours; Celery's own would acknowledge it, wait with it, or end.
+worker_consumer = "tasks.consumer:Consumer"
 
 # --- How a task runs ---------------------------------------------------------------------------------------------
 
@@ -97,6 +96,8 @@ task_store_errors_even_if_ignored = False
 # On a lost connection the broker gives the message to somebody else, who finds the claim taken. Stopping the task
 # would throw away its work; the fence makes sure that only one finishes.
 worker_cancel_long_running_tasks_on_connection_loss = False
+# Prefetch belongs to each consumer and is never changed; without this line each loss is told in more words.
+worker_enable_prefetch_count_reduction = False
 # Flower asks workers what they do; it is the only use of remote control.
 worker_enable_remote_control = True
 # Three messages more for every task; Flower turns them on by remote control while it watches.

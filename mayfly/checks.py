@@ -13,9 +13,12 @@ from collections.abc import Callable
 import sqlalchemy.exc
 
 from db import engine as engines
-from db import migrate
+from db import jobs, migrate
+from effects import registry
+from effects.contract import Locality
 from errors import MayflyError
 from media import storage
+from purge import status
 from settings import Settings
 
 
@@ -28,19 +31,29 @@ class Check:
     detail: str
 
 
+class Wrong(Exception):
+    """A part answers, but not as it should; the text is shown."""
+
+
 def run(settings: Settings) -> list[Check]:
-    """Check every part; none of them raises."""
-    parts: dict[str, Callable[[Settings], str]] = {
+    """Check every part; none of them raises. A part that this set-up does not have gives no check."""
+    parts: dict[str, Callable[[Settings], str | None]] = {
         "broker": _broker,
+        "queues": _queues,
         "database": _database,
         "storage": _storage,
+        "sweep": _sweep,
+        "worker": _worker,
         "ffmpeg": _ffmpeg,
         "devices": _devices,
     }
     found = []
     for name, part in parts.items():
         try:
-            found.append(Check(name, True, part(settings)))
+            if (detail := part(settings)) is not None:
+                found.append(Check(name, True, detail))
+        except Wrong as wrong:
+            found.append(Check(name, False, str(wrong)))
         except MayflyError as error:
             found.append(Check(name, False, f"{error.code}: {error}"))
         except (OSError, ValueError, subprocess.SubprocessError, sqlalchemy.exc.SQLAlchemyError) as error:
@@ -53,15 +66,43 @@ def _broker(settings: Settings) -> str:
         return "in-process"
     from tasks import broker
 
-    depths = broker.depths(settings)
-    missing = "" if depths else "; no queues yet, a worker declares them"
-    waiting = ", ".join(f"{name} {depth}" for name, depth in depths.items() if depth)
-    return f"answers; waiting messages: {waiting or 'none'}{missing}"
+    reason = broker.blocked(settings)
+    if reason is not None:
+        raise Wrong(
+            f"answers, but takes no messages because of its alarm ({reason}); jobs stay queued until it is over"
+        )
+    policy = broker.has_policy(settings)
+    if policy is False:
+        raise Wrong(f"takes messages, but its policy {broker.POLICY} is missing or another; `mayfly worker` sets it")
+    return "takes messages; " + ("has its policy" if policy else "policy not checked without MAYFLY_BROKER_ADMIN_URL")
+
+
+def _queues(settings: Settings) -> str | None:
+    """Whether somebody takes from each queue that an effect may need, or that has messages."""
+    if settings.embedded:
+        return None
+    from tasks import broker, queues
+
+    states = broker.states(settings)
+    dead = states.pop(queues.DEAD_LETTERS, broker.QueueState(0, 0)).messages
+    needed = {queues.MEDIA, queues.MAINTENANCE, *(name for name, state in states.items() if state.messages)}
+    for effect in registry.load(settings.effect_modules).values():
+        if effect.declaration.locality is Locality.SERVER:
+            needed |= {queues.effect_queue(effect.declaration.tag, media) for media in effect.declaration.media}
+    waiting = ", ".join(f"{name} {state.messages}" for name, state in states.items() if state.messages)
+    counts = f"waiting messages: {waiting or 'none'}; dead letters: {dead or 'none'}"
+    idle = [name for name in queues.all_queues() if name in needed and not (name in states and states[name].consumers)]
+    if idle:
+        raise Wrong(f"nobody works on: {', '.join(idle)}; start `mayfly worker`; {counts}")
+    return counts
 
 
 def _database(settings: Settings) -> str:
     engine = engines.connect(settings.resolved_database_url)
-    revision = migrate.revision(engine)
+    try:
+        revision = migrate.revision(engine)
+    finally:
+        engine.dispose()
     state = "as it should be" if revision == migrate.HEAD else f"not {migrate.HEAD}: the first process upgrades it"
     return f"{engine.dialect.name} answers; revision {revision}, {state}"
 
@@ -77,6 +118,38 @@ def _storage(settings: Settings) -> str:
     finally:
         store.destroy(key)
     return "stores, reads and deletes"
+
+
+def _sweep(settings: Settings) -> str:
+    engine = engines.connect(settings.resolved_database_url)
+    try:
+        if migrate.revision(engine) is None:
+            return "nothing is stored yet"
+        found = status.sweeping(engine)
+    finally:
+        engine.dispose()
+    if found.late or (found.idle and not settings.embedded):
+        start = "`mayfly up`" if settings.embedded else "`mayfly worker` and `mayfly beat`"
+        raise Wrong(f"nobody destroys what is due: start {start}; {found.text}")
+    return found.text
+
+
+def _worker(settings: Settings) -> str | None:
+    """Whether the embedded worker runs, if a job needs it; with servers, `queues` says who works."""
+    if not settings.embedded:
+        return None
+    engine = engines.connect(settings.resolved_database_url)
+    try:
+        waiting = jobs.unfinished(engine) if migrate.revision(engine) is not None else 0
+    finally:
+        engine.dispose()
+    from workers import embedded
+
+    if embedded.running(settings):
+        return f"runs; {waiting} jobs are not finished"
+    if waiting:
+        raise Wrong(f"nobody works, and {waiting} jobs wait: start `mayfly up`")
+    return "none runs, and no job waits for one"
 
 
 def _ffmpeg(_: Settings) -> str:

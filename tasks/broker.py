@@ -1,41 +1,59 @@
-"""What Celery cannot tell the broker, by pika: the dead letters' exchange and queue, the policy, and the depths."""
+"""What Celery cannot tell the broker or ask it: dead letters' exchange and queue, the policy, how its queues are."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import dataclasses
+import socket
+import ssl
 import urllib.parse
 from collections.abc import Iterator
 
 import pika
 import pika.exceptions
-import urllib3
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from settings import Settings
-from tasks import queues
-from tasks.errors import BrokerMissing, TopologyMismatch
+from tasks import management, queues
+from tasks.errors import BrokerMissing, BrokerRefused, TopologyMismatch
 
 POLICY = "mayfly"
 POLICY_DEFINITION = {"delivery-limit": queues.DELIVERY_LIMIT}
 """Limits are a policy, not queue arguments: a policy can be changed while the queue exists."""
 
+CONNECT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 20
+ALARM_SECONDS = 2.0  # a broker that takes messages confirms one within milliseconds
+NOTICE_SECONDS = 0.1  # and says within a few whether it blocks whoever publishes
+NOWHERE = "mayfly.nowhere"  # no queue has this name, so what is sent there is dropped
+
+
+@dataclasses.dataclass(frozen=True)
+class QueueState:
+    """How a queue is: messages that nobody holds yet, and who takes them."""
+
+    messages: int
+    consumers: int
+
 
 @contextlib.contextmanager
 def channel(settings: Settings) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
-    """A channel of its own connection, with confirms. Raises BrokerMissing."""
-    parameters = pika.URLParameters(settings.resolved_broker_url)
-    parameters.socket_timeout = parameters.blocked_connection_timeout = 10
-    try:
-        connection = pika.BlockingConnection(parameters)
-    except (pika.exceptions.AMQPError, OSError):
-        raise BrokerMissing("the broker does not answer; check MAYFLY_BROKER_URL and that it runs") from None
-    try:
+    """A channel of its own connection, with confirms. Raises BrokerMissing, also when the connection is lost later."""
+    with _connection(settings) as connection:
         opened = connection.channel()
         opened.confirm_delivery()
         yield opened
-    finally:
-        with contextlib.suppress(pika.exceptions.AMQPError):
-            connection.close()
+
+
+def probe(settings: Settings) -> None:
+    """Open a connection and close it.
+
+    Raises:
+        BrokerMissing: the broker does not answer; it may be away for a while.
+        BrokerRefused: its address is wrong, and will be in a while as well.
+    """
+    with _connection(settings):
+        pass
 
 
 def declare(settings: Settings) -> None:
@@ -73,13 +91,39 @@ def set_policy(settings: Settings) -> bool:
     """
     if settings.broker_admin_url is None:
         return False
-    pattern = "^(" + "|".join(name.replace(".", r"\.") for name in queues.all_queues()) + ")$"
-    wanted = {"pattern": pattern, "definition": POLICY_DEFINITION, "apply-to": "queues", "priority": 0}
-    _manage(settings, "PUT", wanted)
-    found = _manage(settings, "GET", None)
-    if found.get("definition") != POLICY_DEFINITION or found.get("pattern") != pattern:
+    wanted = {"pattern": _pattern(), "definition": POLICY_DEFINITION, "apply-to": "queues", "priority": 0}
+    management.request(settings, "PUT", _policy_path(settings), wanted)
+    if not has_policy(settings):
         raise BrokerMissing("the broker did not keep the policy; check that the management user is an administrator")
     return True
+
+
+def has_policy(settings: Settings) -> bool | None:
+    """Whether the broker has our policy; None when no management address is configured.
+
+    Raises:
+        BrokerMissing: the management address does not answer, or refuses.
+    """
+    if settings.broker_admin_url is None:
+        return None
+    found = management.request(settings, "GET", _policy_path(settings))
+    return (found.get("definition"), found.get("pattern")) == (POLICY_DEFINITION, _pattern())
+
+
+def states(settings: Settings) -> dict[str, QueueState]:
+    """How each queue is that exists, the dead letters' included.
+
+    Raises:
+        BrokerMissing: the broker does not answer.
+    """
+    found = {}
+    with _connection(settings) as connection:
+        for name in [*queues.all_queues(), queues.DEAD_LETTERS]:
+            # A passive declaration of a queue that is missing closes the channel.
+            with contextlib.suppress(pika.exceptions.ChannelClosedByBroker), connection.channel() as opened:
+                state = opened.queue_declare(name, passive=True).method
+                found[name] = QueueState(state.message_count, state.consumer_count)
+    return found
 
 
 def depths(settings: Settings) -> dict[str, int]:
@@ -88,27 +132,80 @@ def depths(settings: Settings) -> dict[str, int]:
     Raises:
         BrokerMissing: the broker does not answer.
     """
-    found = {}
-    for name in [*queues.all_queues(), queues.DEAD_LETTERS]:
-        # A passive declaration of a queue that is missing closes the channel.
-        with contextlib.suppress(pika.exceptions.ChannelClosedByBroker), channel(settings) as opened:
-            found[name] = opened.queue_declare(name, passive=True).method.message_count
-    return found
+    return {name: state.messages for name, state in states(settings).items()}
 
 
-def _manage(settings: Settings, method: str, body: dict[str, object] | None) -> dict[str, object]:
-    assert settings.broker_admin_url is not None
-    url = urllib3.util.parse_url(settings.broker_admin_url.get_secret_value())
-    name, _, password = (urllib.parse.unquote(part) for part in (url.auth or ":").partition(":"))
-    vhost = urllib.parse.quote(pika.URLParameters(settings.resolved_broker_url).virtual_host, safe="")
-    headers = urllib3.make_headers(basic_auth=f"{name}:{password}") | {"content-type": "application/json"}
-    address = f"{url.scheme}://{url.host}:{url.port}/api/policies/{vhost}/{POLICY}"
+def blocked(settings: Settings) -> str | None:
+    """Why the broker takes no messages at present, in its own words; None when it does.
+
+    Raises:
+        BrokerMissing: the broker does not answer.
+    """
+    reasons = []
+    with _connection(settings, blocked_seconds=ALARM_SECONDS) as connection:
+        # It says so to whoever publishes, and confirms nothing until its alarm is over.
+        connection.add_on_connection_blocked_callback(lambda _, frame: reasons.append(str(frame.method.reason)))
+        try:
+            opened = connection.channel()
+            opened.confirm_delivery()
+            # It may still confirm the first one, and reads no other.
+            for _ in range(2):
+                opened.basic_publish("", NOWHERE, b"")
+                connection.process_data_events(time_limit=NOTICE_SECONDS)
+                if reasons:
+                    return reasons[0]
+        except pika.exceptions.ConnectionBlockedTimeout:
+            return "no reason given"
+    return None
+
+
+def _pattern() -> str:
+    return "^(" + "|".join(name.replace(".", r"\.") for name in queues.all_queues()) + ")$"
+
+
+def _policy_path(settings: Settings) -> str:
+    vhost = pika.URLParameters(settings.resolved_broker_url).virtual_host
+    return f"policies/{urllib.parse.quote(vhost, safe='')}/{POLICY}"
+
+
+@contextlib.contextmanager
+def _connection(settings: Settings, *, blocked_seconds: float = CONNECT_SECONDS) -> Iterator[pika.BlockingConnection]:
     try:
-        response = urllib3.request(
-            method, address, headers=headers, body=json.dumps(body) if body else None, timeout=10, retries=3
+        parameters = pika.URLParameters(settings.resolved_broker_url)
+    except ValueError:
+        raise BrokerRefused(
+            "MAYFLY_BROKER_URL is no address of a broker; write amqp://NAME:PASSWORD@HOST:PORT/VHOST"
+        ) from None
+    parameters.socket_timeout = parameters.stack_timeout = CONNECT_SECONDS
+    parameters.blocked_connection_timeout = blocked_seconds
+    parameters.heartbeat = HEARTBEAT_SECONDS
+    try:
+        connection = pika.BlockingConnection(parameters)
+    except (pika.exceptions.AMQPError, AMQPConnectorException, OSError) as error:
+        raise _why(error) from None
+    try:
+        yield connection
+    except (pika.exceptions.AMQPConnectionError, AMQPConnectorException):
+        raise BrokerMissing("the connection to the broker was lost; try again") from None
+    finally:
+        with contextlib.suppress(pika.exceptions.AMQPError):
+            connection.close()
+
+
+def _why(error: Exception) -> BrokerMissing:
+    """What is wrong when no connection was made; the text repeats nothing of the address."""
+    if isinstance(error, pika.exceptions.ProbableAuthenticationError):
+        return BrokerRefused("the broker refused the user's name or password; check MAYFLY_BROKER_URL")
+    if isinstance(error, pika.exceptions.ProbableAccessDeniedError):
+        return BrokerRefused(
+            "the broker has no such virtual host, or this user may not enter it; check the end of MAYFLY_BROKER_URL"
         )
-    except urllib3.exceptions.HTTPError:
-        raise BrokerMissing("the broker's management address does not answer; check MAYFLY_BROKER_ADMIN_URL") from None
-    if response.status >= 300:
-        raise BrokerMissing(f"the broker's management address refused a request (status {response.status})")
-    return json.loads(response.data) if response.data else {}
+    if isinstance(error, ssl.SSLError):
+        return BrokerMissing(
+            "no TLS with the broker; check certificate and port, and whether MAYFLY_BROKER_URL is amqps"
+        )
+    if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
+        return BrokerRefused("no machine has the broker's host name; check MAYFLY_BROKER_URL")
+    if isinstance(error, pika.exceptions.IncompatibleProtocolError | AMQPConnectorException):
+        return BrokerMissing("what answers at MAYFLY_BROKER_URL does not speak as a broker does; check host and port")
+    return BrokerMissing("the broker does not answer; check MAYFLY_BROKER_URL and that it runs")

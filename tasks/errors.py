@@ -2,6 +2,7 @@
 
 TaskError
 ├── BrokerMissing      broker_unreachable
+│   └── BrokerRefused  broker_refused     it will not be reached at this address: a name, a password or a virtual host
 ├── TopologyMismatch   broker_topology    the broker's exchanges and queues are not ours
 ├── ClaimLost          the job was cancelled, or belongs to a newer attempt; never shown to anybody
 ├── Stopped            the worker stops, and hands its unit back; never shown to anybody
@@ -22,6 +23,10 @@ class TaskError(MayflyError):
 
 class BrokerMissing(TaskError):
     code = "broker_unreachable"
+
+
+class BrokerRefused(BrokerMissing):
+    code = "broker_refused"
 
 
 class TopologyMismatch(TaskError):

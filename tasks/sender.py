@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ import amqp.exceptions
 import celery
 import kombu.exceptions
 import sqlalchemy as sa
+from kombu.messaging import Producer
 
 from db import jobs, segments
 from db.errors import DatabaseMissing
@@ -29,7 +31,10 @@ INGEST = "ingest"
 JOIN = "join"
 
 # What a broker that is away, or has no such queue, raises on publishing.
-BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, OSError, ConnectionError)
+BROKER_ERRORS = (kombu.exceptions.OperationalError, amqp.exceptions.AMQPError, amqp.exceptions.MessageNacked, OSError)
+
+ANSWER_SECONDS = 2.0  # within which a broker answers each step; one that blocks publishers never does
+PAUSE_SECONDS = 5.0  # in which nobody waits again for a broker that did not answer
 
 
 class Sender:
@@ -39,6 +44,7 @@ class Sender:
         self.app = app
         self.engine = engine
         self.settings = settings
+        self._paused_until = 0.0
 
     def send(self, waiting: Iterable[JobRow]) -> int:
         """Publish the next stage of these queued jobs.
@@ -47,34 +53,37 @@ class Sender:
             How many the broker has confirmed. The others stay unsent in the table, where `jobs.resend` finds them:
             a broker that is away is no error here.
         """
-        sent = []
-        for job in waiting:
-            try:
-                if self._publish(job):
-                    sent.append(job)
-            except amqp.exceptions.ChannelError as error:
-                # This message had no queue, or its queue refused it; the next may go to another.
-                log.warning("job %s: the broker refused its message (%s)", job.id, type(error).__name__)
-            except BROKER_ERRORS as error:
-                log.warning("the broker is away (%s); the outbox sends what it did not take", type(error).__name__)
-                break
-        _noted(jobs.mark_sent, self.engine, sent)
-        return len(sent)
+        taken = [job for job, _ in self._send((job, None) for job in waiting)]
+        _noted(jobs.mark_sent, self.engine, taken)
+        return len(taken)
 
     def send_segments(self, waiting: Iterable[tuple[JobRow, SegmentRow]]) -> int:
         """Publish these queued segments, each with its job; as `send`."""
-        sent = []
+        taken = [segment for _, segment in self._send(waiting) if segment is not None]
+        _noted(segments.mark_sent, self.engine, taken)
+        return len(taken)
+
+    def _send(self, waiting: Iterable[tuple[JobRow, SegmentRow | None]]) -> list[tuple[JobRow, SegmentRow | None]]:
+        """Publish these until the broker fails; returns those that it has confirmed."""
+        taken: list[tuple[JobRow, SegmentRow | None]] = []
         for job, segment in waiting:
-            try:
-                if self._publish(job, segment.number):
-                    sent.append(segment)
-            except amqp.exceptions.ChannelError as error:
-                log.warning("job %s: the broker refused a segment's message (%s)", job.id, type(error).__name__)
-            except BROKER_ERRORS as error:
-                log.warning("the broker is away (%s); the outbox sends what it did not take", type(error).__name__)
+            if time.monotonic() < self._paused_until:
                 break
-        _noted(segments.mark_sent, self.engine, sent)
-        return len(sent)
+            begun = time.monotonic()
+            try:
+                if self._publish(job, *(() if segment is None else (segment.number,))):
+                    taken.append((job, segment))
+            except BROKER_ERRORS as error:
+                if _is_about_one(error):
+                    log.warning("job %s: the broker refused its message (%s)", job.id, type(_told(error)).__name__)
+                    continue
+                log.warning(
+                    "the broker is away (%s); the outbox sends what it did not take", type(_told(error)).__name__
+                )
+                if time.monotonic() - begun >= ANSWER_SECONDS:
+                    self._paused_until = time.monotonic() + PAUSE_SECONDS
+                break
+        return taken
 
     def _publish(self, job: JobRow, *more: int) -> bool:
         """Publish one message. False when this process does not know the effect; one that does sends the job."""
@@ -83,17 +92,57 @@ class Sender:
         except UnknownEffect:
             log.debug("no task for the effect of job %s", job.id)
             return False
+        with self.app.producer_or_acquire() as producer:
+            for used in (producer.connection.connected, False):
+                try:
+                    self._publish_by(producer, name, queue, (str(job.id), *more))
+                    break
+                except BaseException as error:
+                    _drop(producer)
+                    # A connection that was used before may have ended with nobody to notice; a new one tells.
+                    # One that gave no answer in time would give none again.
+                    if not used or not isinstance(error, BROKER_ERRORS) or _is_about_one(error):
+                        raise
+                    if isinstance(_told(error), TimeoutError):
+                        raise
+        return True
+
+    def _publish_by(self, producer: Producer, name: str, queue: str, arguments: tuple[str | int, ...]) -> None:
+        connection = producer.connection.ensure_connection(max_retries=0)
+        if connection.transport.driver_type == "amqp":
+            # For every step from here on, the declaration of the queue and the confirmation too.
+            connection.connection.sock.settimeout(ANSWER_SECONDS)
         self.app.send_task(
             name,
-            args=(str(job.id), *more),
+            args=arguments,
             queue=queue,
             argsrepr="-",
             kwargsrepr="-",
             ignore_result=True,
             # A message that reaches no queue is an error, which a confirmation alone would hide.
             mandatory=True,
+            producer=producer,
+            retry=False,
         )
-        return True
+
+
+def _is_about_one(error: BaseException) -> bool:
+    """Whether an error is about one message or its queue, so that the next, to another queue, may go through."""
+    if isinstance(error := _told(error), amqp.exceptions.AccessRefused):
+        return False
+    return isinstance(error, amqp.exceptions.ChannelError | amqp.exceptions.MessageNacked)
+
+
+def _told(error: BaseException) -> BaseException:
+    """What amqp raised, which kombu wraps."""
+    return error.__cause__ or error if isinstance(error, kombu.exceptions.OperationalError) else error
+
+
+def _drop(producer: Producer) -> None:
+    """Give up a producer's connection without a word to the broker: nobody knows where the two stand."""
+    connection = producer.connection
+    connection.collect()
+    producer.revive(connection)
 
 
 def route(job: JobRow) -> tuple[str, str]:

@@ -37,7 +37,9 @@ class Exit(enum.IntEnum):
     BROKEN_PIPE = 141
 
 
-UNREACHABLE = frozenset({"broker_unreachable", "broker_refused", "database_unreachable", "storage_unreachable"})
+UNREACHABLE = frozenset(
+    {"broker_refused", "broker_unreachable", "database_unreachable", "storage_full", "storage_unreachable"}
+)
 
 
 def emit(value: Mapping[str, Any]) -> None:

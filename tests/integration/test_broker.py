@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import socket
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from db.states import State
 from db.tables import JOBS
 from mayfly import Client
+from media.errors import StorageUnavailable
 from tasks import broker, dead_letters, outbox, queues
 from tasks.errors import BrokerMissing, TopologyMismatch
 from tests.integration.stage import Stage, wait_for
@@ -76,7 +76,7 @@ def test_the_policy_is_on_every_queue_of_work(topology: Stage):
     assert not broker.set_policy(without)
 
 
-def test_a_message_given_back_too_often_fails_its_job(topology: Stage, photo: Path):
+def test_a_message_given_back_too_often_is_sent_again_and_in_the_end_fails_its_job(topology: Stage, photo: Path):
     with Client(topology.settings) as client:
         job = client.submit(photo, "pass-through", owner="owner-dead-letter")
     assert broker.depths(topology.settings)[PHOTOS] == 1
@@ -95,6 +95,17 @@ def test_a_message_given_back_too_often_fails_its_job(topology: Stage, photo: Pa
     assert broker.depths(topology.settings)[PHOTOS] == 0
     assert topology.job(job.id).state is State.QUEUED
 
+    assert dead_letters.bury(topology.runtime) == 1
+    assert topology.job(job.id).state is State.QUEUED
+    outbox.resend(topology.runtime)
+    assert broker.depths(topology.settings)[PHOTOS] == 1
+
+    with topology.engine.begin() as connection:
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == uuid.UUID(job.id)).values(returns=dead_letters.RETURNS))
+    with broker.channel(topology.settings) as channel:
+        method, _, _ = channel.basic_get(PHOTOS)
+        channel.basic_reject(method.delivery_tag, requeue=False)
+    wait_for("a dead letter", lambda: broker.depths(topology.settings)[queues.DEAD_LETTERS] == 1, seconds=20)
     assert dead_letters.bury(topology.runtime) == 1
     found = topology.job(job.id)
     assert (found.state, found.error) == (State.FAILED, "worker_lost")
@@ -203,8 +214,9 @@ def test_a_missing_server_is_exit_code_3(topology: Stage, photo: Path, variable:
 def test_an_upload_that_the_store_refuses_fails_its_row(topology: Stage):
     away = f"s3://nobody:hidden@127.0.0.1:{closed_port()}/none?secure=false"
     settings = topology.settings.model_copy(update={"storage_url": type(topology.settings.storage_url)(away)})
-    with Client(settings) as client, contextlib.suppress(Exception):
-        client.submit(io.BytesIO(b"\xff\xd8\xff" + bytes(1000)), "pass-through", owner="owner-refused")
+    upload = io.BytesIO(b"\xff\xd8\xff" + bytes(1000))
+    with Client(settings) as client, pytest.raises(StorageUnavailable):
+        client.submit(upload, "pass-through", owner="owner-refused")
     with Client(topology.settings) as client:
         newest = client.jobs(limit=1)[0]
         assert (newest.state, newest.error) == (State.FAILED, "storage_unreachable")

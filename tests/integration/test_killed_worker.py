@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from db.states import State
 from db.tables import JOBS
-from tasks import queues
-from tests import clock
+from tasks import dead_letters, queues
 from tests.integration.stage import Stage, wait_for
 
 
@@ -31,7 +30,9 @@ def deadly_message(busy: Stage, photo: Path) -> str:
         patch.setattr("tasks.sender.Sender.send", lambda _self, _jobs: 0)
         job = busy.queue("pass-through", photo, "owner-of-the-message")
     with busy.engine.begin() as connection:
-        connection.execute(sa.update(JOBS).where(JOBS.c.id == uuid.UUID(job)).values(sent_at=clock.now()))
+        # As if it had come back as often as it may: each time takes a minute.
+        values = {"sent_at": sa.func.now(), "returns": dead_letters.RETURNS}
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == uuid.UUID(job)).values(values))
     send = busy.runtime.sender.app.send_task
     send("stage.die", args=(job,), queue=queues.MEDIA, argsrepr="-", kwargsrepr="-", mandatory=True)
     return job

@@ -289,7 +289,7 @@ def test_an_interrupted_upload_leaves_no_bytes(client):
     assert [path for path in client._store.root.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("job", ["no id", "", str(uuid.uuid4()), uuid.uuid4(), 4711, None])
+@pytest.mark.parametrize("job", ["no id", "", "0b5e3c0a-9f0e-4c2b-8d53-1f4c6f2b7a10", uuid.uuid4(), 4711, None])
 def test_unknown_jobs(client, job):
     for call in (client.status, client.cancel, client.wait, lambda one: client.result(one, io.BytesIO())):
         with pytest.raises(UnknownJob) as raised:

@@ -1,5 +1,9 @@
 """The sender: one message with one id, and the table knows what the broker has confirmed."""
 
+import contextlib
+import time
+import types
+
 import amqp.exceptions
 import kombu.exceptions
 import pytest
@@ -7,19 +11,42 @@ import pytest
 from db import claims, jobs
 from db.states import Stage
 from effects.errors import UnknownEffect
-from settings import Settings
 from tasks import sender
 from tasks.sender import Sender
 
 
+class Connection:
+    """Of a producer; counts how often it was given up."""
+
+    transport = types.SimpleNamespace(driver_type="memory")
+
+    def __init__(self, *, used):
+        self.connected, self.given_up = used, 0
+
+    def ensure_connection(self, *, max_retries):
+        self.connected = True
+        return self
+
+    def collect(self):
+        self.connected = False
+        self.given_up += 1
+
+
 class App:
-    """Remembers messages; raises `error` once `room` are sent."""
+    """Remembers messages; raises `error` for the attempts that `fails` counts, or for all once `room` are sent."""
 
-    def __init__(self, room=99, error=None):
-        self.room, self.error, self.messages = room, error, []
+    def __init__(self, room=99, error=None, *, fails=0, used=False):
+        self.room, self.error, self.fails, self.messages = room, error, fails, []
+        self.connection = Connection(used=used)
+        self.attempts = 0
 
-    def send_task(self, name, **options):
-        if len(self.messages) == self.room:
+    @contextlib.contextmanager
+    def producer_or_acquire(self):
+        yield types.SimpleNamespace(connection=self.connection, revive=lambda connection: None)
+
+    def send_task(self, name, *, producer, **options):
+        self.attempts += 1
+        if self.attempts <= self.fails or len(self.messages) == self.room:
             raise self.error
         self.messages.append((name, options))
 
@@ -31,17 +58,16 @@ def advance(rt, job_id):
 
 
 def test_a_route_for_each_stage_and_kind(rt, job):
-    settings = Settings(image_time_limit=11, video_time_limit=22)
     photo, video = (jobs.get(rt.engine, job(media=media, effect="enhance")) for media in ("image", "video"))
-    assert sender.route(photo, settings) == ("ingest", "media", 11)
-    assert sender.route(video, settings) == ("ingest", "media", 22)
-    assert sender.route(advance(rt, photo.id), settings) == ("effects.enhance", "gpu.photo", 11)
-    assert sender.route(advance(rt, video.id), settings) == ("effects.enhance", "gpu.video", 22)
+    assert sender.route(photo) == ("ingest", "media")
+    assert sender.route(video) == ("ingest", "media")
+    assert sender.route(advance(rt, photo.id)) == ("effects.enhance", "gpu.photo")
+    assert sender.route(advance(rt, video.id)) == ("effects.enhance", "gpu.video")
 
 
 def test_an_effect_that_is_not_here_has_no_route(rt, job):
     with pytest.raises(UnknownEffect):
-        sender.route(advance(rt, job(effect="elsewhere")), rt.settings)
+        sender.route(advance(rt, job(effect="elsewhere")))
 
 
 def test_a_message_carries_the_id_and_nothing_else(rt, job):
@@ -51,35 +77,85 @@ def test_a_message_carries_the_id_and_nothing_else(rt, job):
     ((name, options),) = app.messages
     assert (name, options.pop("args"), options.pop("queue")) == ("ingest", (str(job_id),), "media")
     assert options == {
-        "soft_time_limit": rt.settings.image_time_limit,
         "argsrepr": "-",
         "kwargsrepr": "-",
         "ignore_result": True,
         "mandatory": True,
+        "retry": False,
     }
     assert jobs.unsent(rt.engine, limit=9) == []
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        kombu.exceptions.OperationalError("x"),
-        amqp.exceptions.NotFound("x"),
-        ConnectionResetError(),
-        TimeoutError(),
-    ],
-    ids=lambda error: type(error).__name__,
-)
+def wrapped(error):
+    """As kombu raises what amqp raised."""
+    outer = kombu.exceptions.OperationalError(str(error))
+    outer.__cause__ = error
+    return outer
+
+
+AWAY = [
+    kombu.exceptions.OperationalError("x"),
+    amqp.exceptions.AccessRefused("x"),
+    amqp.exceptions.ConnectionForced("x"),
+    ConnectionResetError(),
+    TimeoutError(),
+    wrapped(TimeoutError()),
+]
+REFUSED = [amqp.exceptions.NotFound("x"), amqp.exceptions.ChannelError("x"), wrapped(amqp.exceptions.MessageNacked())]
+
+
+@pytest.mark.parametrize("error", AWAY, ids=repr)
 def test_what_the_broker_did_not_take_stays_unsent(rt, job, error):
     ids = [job() for _ in range(3)]
-    assert Sender(App(1, error), rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 1
+    app = App(1, error)
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 1
     assert [found.id for found in jobs.unsent(rt.engine, limit=9)] == ids[1:]
+    assert app.attempts <= 3, "one failure is enough for all that follow"
+    assert not app.connection.connected
+
+
+@pytest.mark.parametrize("error", REFUSED, ids=repr)
+def test_one_that_was_refused_keeps_no_other_waiting(rt, job, error):
+    ids = [job() for _ in range(3)]
+    app = App(error=error, fails=1)
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 2
+    assert [found.id for found in jobs.unsent(rt.engine, limit=9)] == ids[:1]
+    assert app.connection.given_up == 1
+
+
+def test_a_connection_that_has_ended_meanwhile_costs_nothing(rt, job):
+    job()
+    app = App(error=ConnectionResetError(), fails=1, used=True)
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 1
+    assert app.connection.given_up == 1
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), wrapped(TimeoutError())], ids=repr)
+def test_nobody_waits_twice_for_an_answer(rt, job, error):
+    job()
+    app = App(error=error, fails=1, used=True)
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 0
+    assert app.attempts == 1
+
+
+def test_a_broker_that_gave_no_answer_is_left_alone_for_a_while(rt, job, monkeypatch):
+    monkeypatch.setattr(sender, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(sender, "PAUSE_SECONDS", 0.3)
+    job()
+    app = App(error=TimeoutError(), fails=1)
+    opened = Sender(app, rt.engine, rt.settings)
+    assert [opened.send(jobs.unsent(rt.engine, limit=9)) for _ in range(3)] == [0, 0, 0]
+    assert app.attempts == 1
+    time.sleep(0.4)
+    assert opened.send(jobs.unsent(rt.engine, limit=9)) == 1
 
 
 def test_another_error_is_not_the_brokers(rt, job):
     job()
+    app = App(0, KeyError("x"), used=True)
     with pytest.raises(KeyError):
-        Sender(App(0, KeyError("x")), rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9))
+        Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9))
+    assert (app.attempts, app.connection.given_up) == (1, 1)
 
 
 def test_sending_nothing_asks_nobody(rt):

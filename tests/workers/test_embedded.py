@@ -24,7 +24,7 @@ def test_one_a_home_and_the_next_takes_up_what_is_left(embedded, photo):
         engine = engines.connect(embedded.resolved_database_url)
         row = jobs.get(engine, claims.uuid.UUID(first.id))
         assert claims.take(engine, row.id, stage=Stage.EFFECT, holder="elsewhere:1:1.0:1", lease=3600)
-        jobs.mark_sent(engine, [claims.uuid.UUID(second.id)])
+        jobs.mark_sent(engine, [jobs.get(engine, claims.uuid.UUID(second.id))])
         (embedded.home / "scratch").mkdir()
         (embedded.home / "scratch" / "film.mp4").write_bytes(b"x")
         with Embedded(embedded):

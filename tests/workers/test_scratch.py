@@ -6,7 +6,6 @@ import sys
 import filelock
 import pytest
 
-from workers import scratch
 from workers.scratch import Scratch
 
 HOLD = """
@@ -65,7 +64,11 @@ def test_workers_of_other_names_do_not_meet(tmp_path, other):
 
 
 def test_it_may_be_taken_again(tmp_path):
-    for _ in range(2):
-        mine = Scratch(tmp_path, scratch.__name__)
-        (mine.take() / "x").write_bytes(b"x")
-        mine.give_back()
+    mine = Scratch(tmp_path, "cpu-photo")
+    (mine.take() / "x").write_bytes(b"x")
+    mine.give_back()
+    assert list(mine.take().iterdir()) == []
+    # It is kept from others again.
+    with pytest.raises(filelock.Timeout):
+        filelock.FileLock(tmp_path / "cpu-photo.lock").acquire(timeout=0)
+    mine.give_back()
