@@ -23,6 +23,7 @@ from tests.faults.producers import Source, beside, later, producer
 from tests.integration.stage import wait_for
 
 AWAY = 4.0  # seconds; longer than a notice takes
+COMMIT = b"COMMIT\0"  # as it is sent; "READ COMMITTED" is part of another request
 WAITING = "waiting for the database to answer …"
 OVER = "no longer waiting for the database to answer"
 
@@ -35,7 +36,7 @@ def test_the_answer_to_a_commit_may_be_lost(lines: Lines, photo: Path, which: st
         lost = []
 
         def lose() -> None:
-            lost.append(database.swallow_answer(b"COMMIT"))
+            lost.append(database.swallow_answer(COMMIT))
 
         if which == "of the row":
             lose()
@@ -182,7 +183,7 @@ def test_what_lapsed_in_doubt_is_refused(lines: Lines, photo: Path, monkeypatch:
     monkeypatch.setattr(patience, "FIRST_SECONDS", 3.0)
     with producer(lines) as client:
         client.jobs()
-        lost = lines.proxies["database"].swallow_answer(b"COMMIT")
+        lost = lines.proxies["database"].swallow_answer(COMMIT)
 
         def abandon() -> bool:
             assert lost.wait(30)
