@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 import typer
 import typer.core
 
 from mayfly.cli import apply, console, demo, jobs, models, processes, purge, submit
+
+# Whatever it logs, with tracebacks, it raises as well.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 class _Commands(typer.core.TyperGroup):
