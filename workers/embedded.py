@@ -14,7 +14,9 @@ from typing import Self
 
 import celery.beat
 import celery.worker
+import celery.worker.consumer
 import filelock
+from celery.exceptions import WorkerTerminate
 
 from db import jobs, segments
 from db.errors import DatabaseMissing
@@ -47,22 +49,23 @@ class NoWorker(MayflyError):
 
 
 class _Worker(celery.worker.WorkController):  # type: ignore[misc]
-    """A Celery worker that says when it is ready, and stops soon."""
+    """A Celery worker that says when it is ready, and ends soon; its pool's threads are left to what they are at."""
 
     def __init__(self, **options: object) -> None:
-        self.ready = threading.Event()
+        self.ready, self.ending = threading.Event(), threading.Event()
         super().__init__(**options)
 
-    def on_consumer_ready(self, consumer: celery.worker.Consumer) -> None:
-        # Celery waits two seconds for a message before it looks whether it is to stop.
+    def on_consumer_ready(self, consumer: celery.worker.consumer.Consumer) -> None:
         drain = consumer.connection.drain_events
-        consumer.connection.drain_events = lambda timeout: drain(timeout=min(timeout, LOOK_SECONDS))
-        self.ready.set()
 
-    def run(self) -> None:
-        """Work until `signal_consumer_close`; leaves the pool's threads to what they are at."""
-        self.start()
-        self.terminate()
+        def drain_or_end(timeout: float) -> None:
+            if self.ending.is_set():
+                raise WorkerTerminate(os.EX_OK)
+            # Celery would wait two seconds for a message.
+            drain(timeout=min(timeout, LOOK_SECONDS))
+
+        consumer.connection.drain_events = drain_or_end
+        self.ready.set()
 
 
 class Embedded:
@@ -120,9 +123,8 @@ class Embedded:
             rt.stopping.set()
         if self._beat is not None:
             self._beat.stop()
-        if self._worker is not None and self._worker.ready.is_set():
-            # No message comes any more.
-            self._worker.signal_consumer_close()
+        if self._worker is not None:
+            self._worker.ending.set()
         if rt is not None:
             rt.working.wait_idle(end - time.monotonic())
         ended = self._end_threads(end)
@@ -178,7 +180,7 @@ class Embedded:
             without_mingle=True,
             without_gossip=True,
         )
-        self._start_thread("worker", self._worker.run)
+        self._start_thread("worker", self._worker.start)
         if not self._worker.ready.wait(START_SECONDS):
             raise MayflyError("the embedded worker did not start")
 
@@ -189,13 +191,17 @@ class Embedded:
 
     def _end_threads(self, end: float) -> bool:
         """Wait for all threads until a time of the monotonic clock. Whether they have ended."""
-        executor = self._worker.pool.executor if self._worker is not None else None
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
-            self._threads += executor._threads
-        for thread in self._threads:
+        threads = list(self._threads)
+        for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        if self._worker is not None:
+            # After the worker's own thread, which hands tasks to it.
+            executor = self._worker.pool.executor
+            executor.shutdown(wait=False, cancel_futures=True)
+            threads += executor._threads
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
 
     def _send_unsent(self) -> None:
         assert self._runtime is not None

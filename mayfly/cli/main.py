@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
+import threading
+
 import typer
 
 from mayfly.cli import apply, demo, jobs, models, processes, purge
+from mayfly.cli.console import Exit
 
 app = typer.Typer(
     name="mayfly",
@@ -30,4 +36,17 @@ app.command()(processes.doctor)
 
 def main() -> None:
     """The `mayfly` command."""
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if not _only_here():
+            # An embedded worker's thread is in a call that cannot be ended; what it makes is not wanted any more.
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else Exit.FAILED)
+        raise
+
+
+def _only_here() -> bool:
+    """Whether no other thread is left for which Python would wait."""
+    return all(thread.daemon or thread is threading.current_thread() for thread in threading.enumerate())
