@@ -5,12 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
 
 import typer
 
 from mayfly.cli import apply, demo, jobs, models, processes, purge
-from mayfly.cli.console import Exit
 
 app = typer.Typer(
     name="mayfly",
@@ -39,14 +37,9 @@ def main() -> None:
     try:
         app()
     except SystemExit as ended:
-        if not _only_here():
-            # An embedded worker's thread is in a call that cannot be ended; what it makes is not wanted any more.
-            atexit._run_exitfuncs()
-            sys.stdout.flush()
-            os._exit(ended.code if isinstance(ended.code, int) else Exit.FAILED)
-        raise
-
-
-def _only_here() -> bool:
-    """Whether no other thread is left for which Python would wait."""
-    return all(thread.daemon or thread is threading.current_thread() for thread in threading.enumerate())
+        if "workers.embedded" not in sys.modules:
+            raise
+        # Python would wait for a worker's thread that is in a call which cannot be ended; its unit was handed back.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
