@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -51,4 +55,13 @@ app.command()(processes.doctor)
 
 def main() -> None:
     """The `mayfly` command."""
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if "workers.embedded" not in sys.modules:
+            raise
+        # Python would wait for a worker's thread that is in a call which cannot be ended; its unit was handed back.
+        atexit._run_exitfuncs()
+        with contextlib.suppress(OSError):  # whoever read has gone
+            sys.stdout.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))

@@ -87,8 +87,9 @@ def own_worker(client: Client) -> Iterator[None]:
     if not client.settings.embedded:
         yield
         return
-    from workers import logs
     from workers.standby import Standby
+
+    from workers import logs
 
     logs.configure_quiet()
     with Standby(client.settings):
