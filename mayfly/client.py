@@ -26,7 +26,8 @@ from mayfly.source import Source, opened
 from mayfly.waiting import Waiting
 from media.output import Output
 from media.storage import Store
-from purge import status, sweeper
+from purge import status as purge_status
+from purge import sweeper
 from purge.policy import Policy
 from settings import Settings
 from tasks import limits
@@ -229,9 +230,9 @@ class Client:
         """Destroy now what is due, as beat does every minute."""
         return sweeper.sweep(self._engine, self._store)
 
-    def sweeping(self) -> status.Sweeping:
+    def sweeping(self) -> purge_status.Sweeping:
         """Whether anybody destroys what is due."""
-        return status.sweeping(self._engine)
+        return purge_status.sweeping(self._engine)
 
     def held(self) -> dict[str, int]:
         """How many assets of each retention class exist."""

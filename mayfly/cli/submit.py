@@ -87,9 +87,8 @@ def own_worker(client: Client) -> Iterator[None]:
     if not client.settings.embedded:
         yield
         return
-    from workers.standby import Standby
-
     from workers import logs
+    from workers.standby import Standby
 
     logs.configure_quiet()
     with Standby(client.settings):
