@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import urllib.parse
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,9 +17,14 @@ DAY = 24 * HOUR
 
 
 class Settings(BaseSettings):
-    """Frozen; durations are seconds, sizes are bytes. Without a broker's URL Mayfly runs embedded."""
+    """Frozen; durations are seconds, sizes are bytes. Without a broker's URL Mayfly runs embedded.
 
-    model_config = SettingsConfigDict(env_prefix="MAYFLY_", frozen=True, extra="ignore")
+    An empty variable is an unset one. An error names what is wrong and never repeats a value, which may be a secret.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MAYFLY_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("mayfly")),
@@ -90,6 +96,48 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(name for name in value.split(",") if name) if isinstance(value, str) else value
 
+    @pydantic.field_validator("broker_url")
+    @classmethod
+    def _check_broker(cls, value: pydantic.SecretStr | None) -> pydantic.SecretStr | None:
+        if value is not None:
+            _check_address(value, {"amqp", "amqps"}, "amqps://NAME:PASSWORD@HOST:PORT/VHOST")
+        return value
+
+    @pydantic.field_validator("broker_admin_url")
+    @classmethod
+    def _check_broker_admin(cls, value: pydantic.SecretStr | None) -> pydantic.SecretStr | None:
+        if value is not None:
+            _check_address(value, {"http", "https"}, "https://NAME:PASSWORD@HOST:PORT")
+        return value
+
+    @pydantic.field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: pydantic.SecretStr | None) -> pydantic.SecretStr | None:
+        if value is None:
+            return None
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if scheme in ("postgres", "postgresql"):
+            value = pydantic.SecretStr(f"postgresql+psycopg{separator}{rest}")
+        form = "postgresql://NAME:PASSWORD@HOST:PORT/DATABASE"
+        parts = _check_address(value, {"postgresql+psycopg"}, form)
+        if not parts.path.strip("/"):
+            raise ValueError(f"the address names no database; write {form}")
+        return value
+
+    @pydantic.field_validator("storage_url", "models_url")
+    @classmethod
+    def _check_storage(cls, value: pydantic.SecretStr | None) -> pydantic.SecretStr | None:
+        if value is None or value.get_secret_value().startswith("file:///"):
+            return value
+        form = "s3://KEY:SECRET@HOST:PORT/BUCKET, the secret percent-encoded"
+        parts = _check_address(value, {"s3"}, form)
+        if not (parts.username and parts.password):
+            raise ValueError(f"the address has no key and secret; write {form}")
+        bucket = parts.path.strip("/")
+        if not bucket or "/" in bucket:
+            raise ValueError(f"the address names no bucket; write {form}")
+        return value
+
     @pydantic.model_validator(mode="after")
     def _all_or_none(self) -> Self:
         given = [url is not None for url in (self.broker_url, self.database_url, self.storage_url)]
@@ -121,3 +169,20 @@ class Settings(BaseSettings):
     def resolved_storage_url(self) -> str:
         """The object store's URL; a folder in `home` when embedded."""
         return self.storage_url.get_secret_value() if self.storage_url else f"file://{self.home / 'objects'}"
+
+
+def _check_address(value: pydantic.SecretStr, schemes: set[str], form: str) -> urllib.parse.SplitResult:
+    """The parts of an address. Raises ValueError with a sentence that repeats nothing of it."""
+    try:
+        parts = urllib.parse.urlsplit(value.get_secret_value())
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"the address's host or port is none (a port is 1 to 65535); write {form}") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"the address begins with none of {', '.join(sorted(schemes))}; write {form}")
+    # PostgreSQL's driver takes hosts, and a socket's folder, from the query as well.
+    if not parts.hostname and "host" not in urllib.parse.parse_qs(parts.query):
+        raise ValueError(f"the address names no host; write {form}")
+    if port == 0:
+        raise ValueError(f"the address's port is none (a port is 1 to 65535); write {form}")
+    return parts

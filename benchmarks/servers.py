@@ -31,11 +31,18 @@ def settings() -> Settings:
 
 
 @contextlib.contextmanager
-def worker(found: Settings, *, photos: int, videos: int, allow_cpu: bool = False) -> Iterator[None]:
-    """`mayfly worker` and `mayfly beat`, ready for work; with `allow_cpu` for effects that want a GPU as well."""
+def worker(
+    found: Settings, *, photos: int, videos: int, allow_cpu: bool = False, host: str | None = None
+) -> Iterator[None]:
+    """`mayfly worker` and `mayfly beat`, ready for work.
+
+    With `allow_cpu` for effects that want a GPU as well; with `host` on a machine of that name, which takes root.
+    """
     queues = [*(["cpu.photo"] if photos else []), *(["cpu.video"] if videos else []), "media"]
     work = [sys.executable, "-m", "mayfly", "worker", f"--photos={photos}", f"--videos={videos}"]
     work += ["--allow-cpu"] if allow_cpu else []
+    if host is not None:
+        work = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', host, *work]
     with _process(work), _process([sys.executable, "-m", "mayfly", "beat"]):
         _wait_for_consumers(found, queues)
         yield

@@ -95,6 +95,7 @@ def reserve(
     due_after: datetime.timedelta,
     deadline_after: datetime.timedelta,
     lease: float,
+    asset_id: uuid.UUID | None = None,
 ) -> AssetRow:
     """Insert the row of an asset whose bytes do not exist yet; its key holds the attempt that makes it.
 
@@ -107,8 +108,9 @@ def reserve(
         due_after: its term from now on; an intermediate has its input's instead.
         deadline_after: likewise, what was promised.
         lease: seconds for which its writer is taken for alive.
+        asset_id: its id, for whoever must be able to find it after an answer that was lost.
     """
-    asset_id = uuid.uuid4()
+    asset_id = asset_id or uuid.uuid4()
     statement = _RESERVE_INTERMEDIATE if retention is Retention.INTERMEDIATE else _RESERVE
     values = {
         "id": asset_id,
@@ -129,6 +131,12 @@ def reserve(
 def extend(connection: sa.Connection, asset_ids: Collection[uuid.UUID], *, lease: float) -> None:
     """Say that these assets are still being written; `lease` in seconds."""
     connection.execute(_EXTEND, {"assets": list(asset_ids), "lease": lease})
+
+
+def adopt(connection: sa.Connection) -> None:
+    """Say that nobody writes what a worker was writing; uploads are their producers'."""
+    ours = (ASSETS.c.state == AssetState.PENDING.value, ASSETS.c.retention.not_in(_INPUTS))
+    connection.execute(sa.update(ASSETS).where(*ours).values(lease_until=None))
 
 
 def abandon(engine: sa.Engine, asset_ids: Collection[uuid.UUID]) -> list[AssetRow]:
@@ -172,6 +180,12 @@ def pending_input(connection: sa.Connection, job_id: uuid.UUID) -> AssetRow | No
     return None if row is None else AssetRow.read(row)
 
 
+def find(connection: sa.Connection, asset_id: uuid.UUID) -> AssetRow | None:
+    """One asset, if there is one of this id."""
+    row = connection.execute(_GET, {"asset": asset_id}).one_or_none()
+    return None if row is None else AssetRow.read(row)
+
+
 def read(connection: sa.Connection, asset_id: uuid.UUID) -> AssetRow:
     """One asset, as this transaction sees it."""
     return AssetRow.read(connection.execute(_GET, {"asset": asset_id}).one())
@@ -198,9 +212,34 @@ def due(engine: sa.Engine, *, limit: int, job_id: uuid.UUID | None = None) -> li
         return [AssetRow.read(row) for row in connection.execute(query)]
 
 
+def due_of(connection: sa.Connection, job_id: uuid.UUID) -> list[AssetRow]:
+    """The assets of a job whose time is over, as this transaction sees them."""
+    query = sa.select(ASSETS).where(
+        ASSETS.c.job_id == job_id, ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at <= clock.now()
+    )
+    return [AssetRow.read(row) for row in connection.execute(query)]
+
+
+def jobs_of_due_inputs(engine: sa.Engine) -> list[uuid.UUID]:
+    """Jobs that were not finished before their upload is to be destroyed, or whose upload was destroyed before."""
+    query = (
+        sa.select(JOBS.c.id)
+        .join(ASSETS, ASSETS.c.job_id == JOBS.c.id)
+        .where(ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now(), JOBS.c.state.not_in(FINAL))
+        .distinct()
+    )
+    with engines.reading(engine) as connection:
+        return list(connection.execute(query).scalars())
+
+
 def held(engine: sa.Engine) -> dict[str, int]:
     """How many assets of each retention class exist."""
     return _count(engine, sa.true())
+
+
+def late(engine: sa.Engine, *, seconds: float) -> int:
+    """How many assets have been due for so long, and nobody destroyed them."""
+    return sum(_count(engine, sa.and_(ASSETS.c.due_at < clock.after(-seconds), _WRITTEN)).values())
 
 
 def overdue(engine: sa.Engine) -> dict[str, int]:

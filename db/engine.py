@@ -74,7 +74,10 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
     """Raise DatabaseMissing instead of what says that the database does not answer, or takes no writing."""
     error = context.sqlalchemy_exception
     # A read-only database, as during a failover, is an internal error to the driver.
-    kinds = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
+    kinds: tuple[type[sa.exc.DBAPIError], ...] = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
+    if isinstance(context.original_exception, sqlite3.OperationalError):
+        # Of SQLite's, one kind is a statement that is wrong.
+        kinds = kinds if context.original_exception.sqlite_errorcode != sqlite3.SQLITE_ERROR else ()
     if context.is_disconnect or isinstance(error, kinds):
         raise DatabaseMissing(_reason(context.original_exception)) from None
 

@@ -46,7 +46,7 @@ _OPEN_ATTEMPTS = (
     .values(ended_at=clock.now())
 )
 _HAS_KEY = sa.and_(
-    sa.func.coalesce(JOBS.c.owner, "") == sa.bindparam("of_owner"), JOBS.c.idempotency_key == sa.bindparam("key")
+    JOBS.c.owner.is_not_distinct_from(sa.bindparam("of_owner")), JOBS.c.idempotency_key == sa.bindparam("key")
 )
 
 
@@ -144,7 +144,7 @@ def _known(connection: sa.Connection, request: Request, job_id: uuid.UUID) -> tu
     ours = connection.execute(_GET, {"of_job": job_id}).one_or_none()
     if ours is not None:
         return JobRow.read(ours), assets.pending_input(connection, job_id)
-    of_key = {"of_owner": request.owner or "", "key": request.idempotency_key}
+    of_key = {"of_owner": request.owner, "key": request.idempotency_key}
     known = connection.execute(sa.select(JOBS).where(_HAS_KEY), of_key).one()
     if known.fingerprint != request.fingerprint:
         raise KeyTaken("this idempotency key belongs to another request of this owner; take a new key")
@@ -156,7 +156,7 @@ def _make_way(connection: sa.Connection, request: Request) -> None:
     never_worked = ~sa.exists().where(ATTEMPTS.c.job_id == JOBS.c.id)
     lapsed = sa.and_(JOBS.c.state == State.UPLOADING.value, JOBS.c.lease_until < clock.now())
     failed = sa.and_(JOBS.c.state == State.FAILED.value, never_worked)
-    of_key = {"of_owner": request.owner or "", "key": request.idempotency_key}
+    of_key = {"of_owner": request.owner, "key": request.idempotency_key}
     released = (
         sa.update(JOBS)
         .where(_HAS_KEY, sa.or_(lapsed, failed))
@@ -223,6 +223,14 @@ def finished(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> list[JobRow]:
     """Those of these jobs that are in a final state, by the time at which they came to it."""
     with engines.reading(engine) as connection:
         return [JobRow.read(row) for row in connection.execute(_FINISHED, {"of_jobs": list(job_ids)})]
+
+
+def unfinished(engine: sa.Engine) -> int:
+    """How many jobs somebody still has to work at."""
+    working = [state.value for state in State if not state.final and state is not State.UPLOADING]
+    with engines.reading(engine) as connection:
+        query = sa.select(sa.func.count()).select_from(JOBS).where(JOBS.c.state.in_(working))
+        return int(connection.execute(query).scalar_one())
 
 
 def recent(engine: sa.Engine, *, limit: int) -> list[JobRow]:
@@ -365,7 +373,7 @@ def lost(table: sa.Table, seconds: float) -> sa.ColumnElement[bool]:
     return sa.and_(
         table.c.sent_at.is_not(None),
         silent > seconds,
-        silent > clock.seconds_between(table.c.queued_at, table.c.sent_at),
+        silent > clock.seconds_between(sa.func.coalesce(table.c.queued_at, table.c.sent_at), table.c.sent_at),
     )
 
 
@@ -376,6 +384,7 @@ def adopt(engine: sa.Engine) -> None:
         # A job whose segments run has no lease of its own.
         held = sa.and_(JOBS.c.state == State.RUNNING.value, JOBS.c.holder.is_not(None))
         connection.execute(sa.update(JOBS).where(held).values(lease_until=clock.after(-1)))
+        assets.adopt(connection)
     requeue_lapsed(engine)
 
 

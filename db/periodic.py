@@ -30,7 +30,7 @@ def claim(engine: sa.Engine, task: str, *, period: float) -> bool:
     with engine.begin() as connection:
         slot = int(connection.execute(_EPOCH).scalar_one() // period)
         taken = engines.insert_or_skip(engine, PERIODIC_RUNS).values(task=task, slot=slot, claimed_at=clock.now())
-        if not connection.execute(taken).rowcount:
+        if connection.execute(taken.returning(PERIODIC_RUNS.c.slot)).one_or_none() is None:
             return False
         connection.execute(sa.delete(PERIODIC_RUNS).where(PERIODIC_RUNS.c.claimed_at < clock.after(-KEPT_SECONDS)))
     return True

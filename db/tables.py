@@ -1,4 +1,7 @@
-"""The tables. Every moment is UTC; nothing here holds a file name, metadata or a hash of content."""
+"""The tables. Every moment is UTC; nothing here holds a file name, metadata or a hash of content.
+
+A job's fingerprint is keyed by its producer's idempotency key, and is blanked with the personal fields.
+"""
 
 from __future__ import annotations
 
@@ -65,8 +68,15 @@ class Job(Base):
     __table_args__ = (
         sa.Index(None, "state", "lease_until"),
         sa.Index(None, "owner"),
-        # One caller's key is not another's.
-        sa.Index("uq_jobs_owner_idempotency_key", sa.text("coalesce(owner, '')"), "idempotency_key", unique=True),
+        # One caller's key is not another's; to an index, two rows without an owner have different ones.
+        sa.Index("uq_jobs_owner_idempotency_key", "owner", "idempotency_key", unique=True),
+        sa.Index(
+            "uq_jobs_key_without_owner",
+            "idempotency_key",
+            unique=True,
+            sqlite_where=sa.text("owner IS NULL"),
+            postgresql_where=sa.text("owner IS NULL"),
+        ),
     )
 
 

@@ -13,11 +13,12 @@ from collections.abc import Callable
 import sqlalchemy.exc
 
 from db import engine as engines
-from db import migrate
+from db import jobs, migrate
 from effects import registry
 from effects.contract import Locality
 from errors import MayflyError
 from media import storage
+from purge import status
 from settings import Settings
 
 
@@ -41,6 +42,8 @@ def run(settings: Settings) -> list[Check]:
         "queues": _queues,
         "database": _database,
         "storage": _storage,
+        "sweep": _sweep,
+        "worker": _worker,
         "ffmpeg": _ffmpeg,
         "devices": _devices,
     }
@@ -115,6 +118,38 @@ def _storage(settings: Settings) -> str:
     finally:
         store.destroy(key)
     return "stores, reads and deletes"
+
+
+def _sweep(settings: Settings) -> str:
+    engine = engines.connect(settings.resolved_database_url)
+    try:
+        if migrate.revision(engine) is None:
+            return "nothing is stored yet"
+        found = status.sweeping(engine)
+    finally:
+        engine.dispose()
+    if found.late or (found.idle and not settings.embedded):
+        start = "`mayfly up`" if settings.embedded else "`mayfly worker` and `mayfly beat`"
+        raise Wrong(f"nobody destroys what is due: start {start}; {found.text}")
+    return found.text
+
+
+def _worker(settings: Settings) -> str | None:
+    """Whether the embedded worker runs, if a job needs it; with servers, `queues` says who works."""
+    if not settings.embedded:
+        return None
+    engine = engines.connect(settings.resolved_database_url)
+    try:
+        waiting = jobs.unfinished(engine) if migrate.revision(engine) is not None else 0
+    finally:
+        engine.dispose()
+    from workers import embedded
+
+    if embedded.is_running(settings):
+        return f"runs; {waiting} jobs are not finished"
+    if waiting:
+        raise Wrong(f"nobody works, and {waiting} jobs wait: start `mayfly up`")
+    return "none runs, and no job waits for one"
 
 
 def _ffmpeg(_: Settings) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import functools
 import os
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,44 +11,47 @@ from typing import Any, BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import assets, jobs, migrate
-from db import engine as engines
-from db.errors import DatabaseMissing, NotReady, ResultGone, UnknownJob
+from db import assets, jobs
+from db.errors import UnknownJob
 from db.rows import AssetRow, JobRow, ReceiptRow
-from db.states import AssetState, Retention, Stage, State
+from db.states import State
 from effects import registry
-from effects.contract import Declaration, Locality, Media, Parameters
 from errors import MayflyError
-from mayfly.errors import DeviceEffect, InvalidReference, JobFailed, UploadRefused, WaitTimeout
+from mayfly import many, results, upload, waiting
 from mayfly.job import Job
-from mayfly.source import Source, Watched, opened
-from media import storage
-from media.errors import StorageError, WrongKind
+from mayfly.notices import Notices, OnNotice
+from mayfly.request import Wanted
+from mayfly.services import Services
+from mayfly.source import Source, opened
+from mayfly.waiting import Waiting
 from media.output import Output
-from media.sniff import HEAD_BYTES, Format, sniff
 from media.storage import Store
+from purge import status as purge_status
 from purge import sweeper
 from purge.policy import Policy
 from settings import Settings
 from tasks import limits
-from tasks.sender import Sender
-
-MAX_REFERENCE = 255  # characters; as the table has them
-UPLOADS = 4  # parallel uploads of submit_many
-SEND_COUNT, SEND_SECONDS = 8, 0.2  # submit_many notes so many messages as sent at once, if they come so fast
-POLL_SHARE = 0.1  # of the time for which nothing has changed
-POLL_FIRST_SECONDS = 0.008
-POLL_LAST_SECONDS = 0.5
 
 
 class Client:
-    """A producer. Opens database, store and broker when it first needs each; usable from several threads."""
+    """A producer. Opens database, store and broker when it first needs each; usable from several threads.
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        """Of these settings, else of the MAYFLY_… variables; without any, the embedded set-up."""
+    The first call of an address that does not answer raises at once. Later on a call goes through an outage: `submit`
+    waits for the database for half a minute, `watch`, `wait` and `as_completed` wait for their `timeout`.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, on_notice: OnNotice | None = None) -> None:
+        """Of these settings, else of the MAYFLY_… variables; without any, the embedded set-up.
+
+        Args:
+            settings: where everything is.
+            on_notice: gets a sentence, from any thread, when a call waits for something for more than a few seconds.
+        """
         self.settings = settings or Settings()
+        self._on_notice = on_notice
         self._policy = Policy.of(self.settings)
         self._limits = limits.of(self.settings)
+        self._services = Services(self.settings)
         registry.load(self.settings.effect_modules)
 
     def __enter__(self) -> Self:
@@ -64,8 +64,7 @@ class Client:
 
     def close(self) -> None:
         """Close what was opened."""
-        if "_engine" in self.__dict__:
-            self._engine.dispose()
+        self._services.close()
 
     def submit(
         self,
@@ -87,7 +86,8 @@ class Client:
             params: its parameters; what is missing has its default.
             owner: your opaque reference to whom it belongs; never a name or an address.
             consent: your reference to the person's consent.
-            idempotency_key: a second submit with the same key returns the first job and uploads nothing.
+            idempotency_key: a second submit of the same file and effect with this owner's same key returns the first
+                job and uploads nothing, unless that job failed before any worker saw it; then it makes a new one.
             output: codec, quality and more of a video's result; what is not set is the operator's default.
             preview: make before-and-after previews as well; `previews` fetches them.
 
@@ -95,12 +95,12 @@ class Client:
             The job. A broker that is away does not fail it: the message is sent when the broker is back.
 
         Raises:
-            MayflyError: nothing is stored or queued; `code` and text say why.
+            MayflyError: nothing is queued; `code` and text say why.
         """
-        wishes = _wishes(output, preview=preview)
-        job, fresh = self._queue(
-            source, effect, params, owner=owner, consent=consent, idempotency_key=idempotency_key, wishes=wishes
+        wanted = Wanted.check(
+            effect, params, owner=owner, consent=consent, key=idempotency_key, output=output, preview=preview
         )
+        job, fresh = self._queue(wanted, source)
         if fresh:
             self._send([job])
         return Job.of(job)
@@ -122,34 +122,20 @@ class Client:
             The jobs in the order of the sources.
 
         Raises:
-            MayflyError: all sources are checked before the first is stored, and the text tells the position of the
-                one that was refused. When the store fails in between, the jobs submitted so far go on.
+            PartlySubmitted: an upload failed when others were queued; it carries their jobs, which go on.
+            MayflyError: nothing is queued. All sources are checked before the first is stored, and the text tells the
+                position of the one that was refused.
         """
-        declared, validated = self._check_request(effect, params)
-        _check_references(owner=owner, consent=consent)
+        wanted = Wanted.check(effect, params, owner=owner, consent=consent, output=output, preview=preview)
         for position, source in enumerate(sources, 1):
             try:
                 with opened(source) as (stream, size):
-                    self._check_upload(declared, validated, stream, size)
+                    wanted.check_upload(stream, size, self._limits)
             except MayflyError as error:
                 error.args = (f"{position} of {len(sources)}: {error}",)
                 raise
-        wishes = _wishes(output, preview=preview)
-        queue = functools.partial(
-            self._queue, effect=effect, params=params, owner=owner, consent=consent, wishes=wishes
-        )
-        queued: list[JobRow] = []
-        sent, last = 0, time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(UPLOADS) as pool:
-            try:
-                for job, _ in pool.map(queue, sources):
-                    queued.append(job)
-                    if len(queued) - sent >= SEND_COUNT or time.monotonic() - last >= SEND_SECONDS:
-                        self._send(queued[sent:])
-                        sent, last = len(queued), time.monotonic()
-            finally:
-                self._send(queued[sent:])
-        return [Job.of(job) for job in queued]
+        rows = many.submit(sources, lambda source: self._queue(wanted, source)[0], self._send)
+        return [Job.of(row) for row in rows]
 
     def status(self, job: Job | str | uuid.UUID) -> Job:
         """A job as it is now. Raises UnknownJob."""
@@ -164,23 +150,11 @@ class Client:
 
         Raises:
             UnknownJob: there is no such job.
-            WaitTimeout: it was not finished in `timeout` seconds; it goes on.
+            WaitTimeout: it was not finished in `timeout` seconds, or the database was away at their end; it goes on.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        last: Job | None = None
-        changed = time.monotonic()
-        while True:
-            found = self.status(job)
-            if found != last:
-                yield found
-                last, changed = found, time.monotonic()
-            if found.state.final:
-                return
-            if end is not None and time.monotonic() >= end:
-                raise WaitTimeout("the job is not finished yet; it goes on, ask again later")
-            # A job that has stood still for long is asked for less often.
-            quiet = time.monotonic() - changed
-            time.sleep(min(max(quiet * POLL_SHARE, POLL_FIRST_SECONDS), POLL_LAST_SECONDS))
+        engine, job_id = self._engine, _id(job)
+        with Waiting(self._on_notice, timeout) as until:
+            yield from waiting.watch(engine, job_id, until)
 
     def wait(self, job: Job | str | uuid.UUID, *, timeout: float | None = None) -> Job:
         """Wait for a job's final state. Raises UnknownJob, WaitTimeout."""
@@ -194,20 +168,11 @@ class Client:
 
         Raises:
             UnknownJob: one of them does not exist.
-            WaitTimeout: some were not finished in `timeout` seconds; they go on.
+            WaitTimeout: some were not finished in `timeout` seconds, or the database was away at their end; they go on.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        pending = {_id(job) for job in submitted}
-        for job_id in pending:
-            jobs.get(self._engine, job_id)
-        while pending:
-            for row in jobs.finished(self._engine, pending):
-                pending.discard(row.id)
-                yield Job.of(row)
-            if end is not None and pending and time.monotonic() >= end:
-                raise WaitTimeout("some jobs are not finished yet; they go on, ask again later")
-            # Of many, one ends soon; asking for each at once would keep the database from the workers.
-            time.sleep(min(POLL_FIRST_SECONDS * len(pending), POLL_LAST_SECONDS / 5))
+        engine, job_ids = self._engine, {_id(job) for job in submitted}
+        with Waiting(self._on_notice, timeout) as until:
+            yield from waiting.completed(engine, job_ids, until)
 
     def result(self, job: Job | str | uuid.UUID, target: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a job's result to a file, which appears whole or not at all, or to a binary stream.
@@ -216,18 +181,14 @@ class Client:
             UnknownJob, NotReady: there is no such job; it is not finished.
             JobFailed: it failed or was cancelled; `code` is the job's.
             ResultGone: its result was destroyed when its time was over.
+            InvalidTarget: the file or stream cannot be written.
             StorageError: the store does not answer.
         """
-        key = self._result_asset(job).key
-        assert key is not None
-        if not isinstance(target, str | os.PathLike):
-            self._store.write_to(key, target)
-            return
-        self._write(key, Path(target))
+        results.fetch(self._services, _id(job), target)
 
     def result_suffix(self, job: Job | str | uuid.UUID) -> str:
         """The suffix that suits a job's result, with its dot. Raises as `result`."""
-        return self._result_asset(job).suffix
+        return results.asset(self._services, _id(job)).suffix
 
     def previews(self, job: Job | str | uuid.UUID, folder: str | os.PathLike[str]) -> list[Path]:
         """Write a job's previews into a folder: of a picture before and after side by side, of a video a poster and a
@@ -239,15 +200,7 @@ class Client:
         Raises:
             As `result`.
         """
-        found = self._finished(job)
-        written = []
-        for asset in self.assets(job):
-            if asset.retention is Retention.PREVIEW and asset.state is AssetState.STORED and asset.key is not None:
-                still = asset.suffix == ".jpg" and found.media == Media.VIDEO
-                path = Path(folder) / f"{'poster' if still else 'comparison'}{asset.suffix}"
-                self._write(asset.key, path)
-                written.append(path)
-        return written
+        return results.previews(self._services, _id(job), Path(folder))
 
     def cancel(self, job: Job | str | uuid.UUID) -> Job:
         """Cancel a job and destroy its assets; a worker that has it stops within seconds.
@@ -271,11 +224,15 @@ class Client:
 
     def check(self, effect: str, params: Mapping[str, Any] | None = None) -> None:
         """Raise what `submit` would raise for this effect and these parameters."""
-        self._check_request(effect, params)
+        Wanted.check(effect, params)
 
     def sweep(self) -> sweeper.Sweep:
         """Destroy now what is due, as beat does every minute."""
         return sweeper.sweep(self._engine, self._store)
+
+    def sweeping(self) -> purge_status.Sweeping:
+        """Whether anybody destroys what is due."""
+        return purge_status.sweeping(self._engine)
 
     def held(self) -> dict[str, int]:
         """How many assets of each retention class exist."""
@@ -285,177 +242,26 @@ class Client:
         """How many assets of each retention class outlived what was promised."""
         return assets.overdue(self._engine)
 
-    def _queue(
-        self,
-        source: Source,
-        effect: str,
-        params: Mapping[str, Any] | None,
-        *,
-        owner: str | None = None,
-        consent: str | None = None,
-        idempotency_key: str | None = None,
-        wishes: dict[str, Any] | None = None,
-    ) -> tuple[JobRow, bool]:
+    def _queue(self, wanted: Wanted, source: Source) -> tuple[JobRow, bool]:
         """Check and store one input. Returns the job, and False when its idempotency key was known."""
-        declared, validated = self._check_request(effect, params)
-        _check_references(owner=owner, consent=consent, idempotency_key=idempotency_key)
-        with opened(source) as (stream, size):
-            found = self._check_upload(declared, validated, stream, size)
-            return self._upload(
-                declared,
-                validated,
-                found,
-                stream,
-                size,
-                owner=owner,
-                consent=consent,
-                key=idempotency_key,
-                wishes=wishes,
-            )
+        with opened(source) as (stream, size), Notices(self._on_notice) as notices:
+            found = wanted.check_upload(stream, size, self._limits)
+            self._services.open(notices)
+            notices.on(upload.SOURCE)
+            request = wanted.request(found, stream, self._policy)
+            return upload.upload(self._services, request, stream, size, notices)
 
     def _send(self, queued: Sequence[JobRow]) -> None:
-        # Embedded, the message would die with this process; the running worker reads the table.
-        if queued and not self.settings.embedded:
-            self._sender.send(queued)
+        if queued and self._services.sender is not None:
+            self._services.sender.send(queued)
 
-    def _check_request(self, effect: str, params: Mapping[str, Any] | None) -> tuple[Declaration, Parameters]:
-        declared = registry.declaration(effect)
-        if declared.locality is Locality.DEVICE:
-            raise DeviceEffect("this effect runs where the photo is; nothing is uploaded for it")
-        return declared, registry.parameters(effect, params or {})
-
-    def _check_upload(self, declared: Declaration, validated: Parameters, stream: BinaryIO, size: int) -> Format:
-        start = stream.tell()
-        found = sniff(stream.read(HEAD_BYTES))
-        stream.seek(start)
-        if found.kind not in declared.media:
-            wanted = " or ".join(sorted(declared.media))
-            raise WrongKind(f"this effect takes no {found.kind}: send it {wanted}")
-        validated.check_media(Media(found.kind))
-        self._limits.check_bytes(found.kind, size)
-        return found
-
-    def _upload(
-        self,
-        declared: Declaration,
-        validated: Parameters,
-        found: Format,
-        stream: BinaryIO,
-        size: int,
-        *,
-        owner: str | None,
-        consent: str | None,
-        key: str | None,
-        wishes: dict[str, Any] | None,
-    ) -> tuple[JobRow, bool]:
-        """Store the input. Returns the job, and False when the idempotency key was known."""
-        retention = Retention.FACE_INPUT if declared.face else Retention.INPUT
-        term = self._policy.term(retention)
-        lease = self.settings.upload_lease
-        request = jobs.Request(
-            effect=declared.name,
-            media=found.kind,
-            # A picture is probed by whoever decodes it; only a video is planned first.
-            stage=Stage.EFFECT if Media(found.kind) is Media.IMAGE else Stage.INGEST,
-            units_total=1 if Media(found.kind) is Media.IMAGE else None,
-            suffix=found.suffix,
-            parameters=validated.model_dump(mode="json"),
-            output=wishes,
-            owner=owner,
-            consent=consent,
-            idempotency_key=key,
-            retention=retention,
-            due_after=term.due_after,
-            deadline_after=term.deadline_after,
-        )
-        job, asset = jobs.create(self._engine, request, lease=lease)
-        if asset is None:
-            return job, False
-        assert asset.key is not None
-        asset_id = asset.id
-        renewed = time.monotonic()
-
-        def renew() -> None:
-            nonlocal renewed
-            if time.monotonic() - renewed > lease / 3:
-                renewed = time.monotonic()
-                if not jobs.extend_upload(self._engine, job.id, asset_id, lease=lease):
-                    raise UploadRefused("the job was cancelled while its input was being stored")
-
-        try:
-            self._store.put(asset.key, Watched.wrap(stream, renew), size)
-            queued = jobs.mark_uploaded(self._engine, job.id, asset.id, size=size)
-            if queued is None:
-                raise UploadRefused("the job was cancelled while its input was being stored")
-        except BaseException as error:
-            self._give_up(job.id, asset, error)
-            raise
-        return queued, True
-
-    def _give_up(self, job_id: uuid.UUID, asset: AssetRow, error: BaseException) -> None:
-        """Leave no trace of an upload that failed; what cannot be destroyed now, the purge destroys."""
-        code = error.code if isinstance(error, MayflyError) else "upload_abandoned"
-        try:
-            jobs.end(self._engine, job_id, to=State.FAILED, error=code, error_text="the upload failed; submit it again")
-            sweeper.destroy(self._engine, self._store, asset)
-        except (StorageError, DatabaseMissing):
-            return
-
-    def _write(self, key: str, path: Path) -> None:
-        """Write an object to a file, which appears whole or not at all."""
-        part = path.with_name(f".{uuid.uuid4().hex}.part")
-        try:
-            with part.open("wb") as file:
-                self._store.write_to(key, file)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-
-    def _finished(self, job: Job | str | uuid.UUID) -> Job:
-        found = self.status(job)
-        if found.state in (State.FAILED, State.CANCELLED):
-            raise JobFailed(found.error or found.state.value, found.error_text or "the job was cancelled")
-        if found.state is not State.DONE:
-            raise NotReady("the job is not finished yet; wait for it or ask again later")
-        return found
-
-    def _result_asset(self, job: Job | str | uuid.UUID) -> AssetRow:
-        self._finished(job)
-        for asset in self.assets(job):
-            if asset.retention is Retention.RESULT and asset.state is AssetState.STORED:
-                return asset
-        raise ResultGone("the result was destroyed when its time was over; submit the upload again")
-
-    @functools.cached_property
+    @property
     def _engine(self) -> sa.Engine:
-        engine = engines.connect(self.settings.resolved_database_url)
-        migrate.ensure(engine)
-        return engine
+        return self._services.engine
 
-    @functools.cached_property
+    @property
     def _store(self) -> Store:
-        store = storage.connect(self.settings.resolved_storage_url)
-        store.prepare()
-        return store
-
-    @functools.cached_property
-    def _sender(self) -> Sender:
-        from tasks.app import create
-
-        return Sender(create(self.settings), self._engine, self.settings)
-
-
-def _check_references(**references: str | None) -> None:
-    for name, value in references.items():
-        if value is not None and not (0 < len(value) <= MAX_REFERENCE and value.isprintable()):
-            raise InvalidReference(f"{name} is printable text of 1 to {MAX_REFERENCE} characters")
-
-
-def _wishes(output: Output | None, *, preview: bool) -> dict[str, Any] | None:
-    """What is kept of a producer's choices: those that were made."""
-    chosen = output.model_dump(mode="json", exclude_unset=True) if output else {}
-    wishes = ({"video": chosen} if chosen else {}) | ({"preview": True} if preview else {})
-    return wishes or None
+        return self._services.store
 
 
 def _id(job: Job | str | uuid.UUID) -> uuid.UUID:
@@ -463,5 +269,5 @@ def _id(job: Job | str | uuid.UUID) -> uuid.UUID:
         return job
     try:
         return uuid.UUID(job.id if isinstance(job, Job) else job)
-    except ValueError:
+    except (ValueError, AttributeError, TypeError):
         raise UnknownJob("this is not a job's id; submit prints it") from None

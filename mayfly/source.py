@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from mayfly.errors import InvalidSource
+
+CHUNK_BYTES = 1024 * 1024
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 
@@ -26,7 +29,7 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, int]]:
     elif isinstance(source, str | os.PathLike):
         try:
             file = Path(source).open("rb")  # noqa: SIM115 - only the opening's error is translated
-        except OSError:
+        except (OSError, ValueError):
             raise InvalidSource("the file cannot be opened; check that it exists and may be read") from None
         with file:
             yield file, os.fstat(file.fileno()).st_size
@@ -35,24 +38,51 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, int]]:
             start = source.tell()
             size = source.seek(0, io.SEEK_END) - start
             source.seek(start)
-        except (OSError, AttributeError):
+        except (OSError, ValueError, AttributeError):
             raise InvalidSource("give a path, bytes, or a binary stream that can seek") from None
         yield source, size
 
 
-class Watched:
-    """A stream that calls `on_read` before each read, by which an upload shows that its producer lives."""
+def read(stream: BinaryIO, size: int) -> bytes:
+    """Up to so many bytes of a stream. Raises InvalidSource."""
+    try:
+        data = stream.read(size)
+    except (OSError, ValueError):
+        raise InvalidSource("the source cannot be read to its end") from None
+    if not isinstance(data, bytes):
+        raise InvalidSource("give a stream of bytes, not of text")
+    return data
 
-    def __init__(self, stream: BinaryIO, on_read: Callable[[], None]) -> None:
+
+def digest(stream: BinaryIO) -> str:
+    """The SHA-256 of a stream's rest, to whose beginning the stream returns. Raises InvalidSource."""
+    start, found = stream.tell(), hashlib.sha256()
+    while chunk := read(stream, CHUNK_BYTES):
+        found.update(chunk)
+    stream.seek(start)
+    return found.hexdigest()
+
+
+class Watched:
+    """A stream of known size that is watched while it is read: it gives that many bytes, or an error that says so."""
+
+    def __init__(self, stream: BinaryIO, size: int, *, before: Callable[[], None], after: Callable[[], None]) -> None:
         self._stream = stream
-        self._on_read = on_read
+        self._left = size
+        self._before, self._after = before, after
 
     def read(self, size: int = -1) -> bytes:
-        """As the stream's own."""
-        self._on_read()
-        return self._stream.read(size)
+        """As the stream's own, between `before` and `after`. Raises InvalidSource."""
+        self._before()
+        wanted = self._left if size < 0 else min(size, self._left)
+        data = read(self._stream, wanted)
+        if wanted and not data:
+            raise InvalidSource("the source has become shorter while it was read")
+        self._left -= len(data)
+        self._after()
+        return data
 
     @classmethod
-    def wrap(cls, stream: BinaryIO, on_read: Callable[[], None]) -> BinaryIO:
+    def wrap(cls, stream: BinaryIO, size: int, *, before: Callable[[], None], after: Callable[[], None]) -> BinaryIO:
         """Wrapped, and typed as what stores take; they call nothing but `read`."""
-        return cast(BinaryIO, cls(stream, on_read))
+        return cast(BinaryIO, cls(stream, size, before=before, after=after))

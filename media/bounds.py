@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-from media.errors import DiskFull, MediaToolError
+from media.errors import DiskFull, MachineFault
 from media.probe import VideoInfo
 from media.process import Resources
 
@@ -76,12 +76,12 @@ def room(source: Path, target: Path, info: VideoInfo, *, width: int, height: int
 
     Raises:
         DiskFull: it does not fit.
-        MediaToolError: there is no such folder.
+        MachineFault: there is no such folder.
     """
     try:
         free = shutil.disk_usage(target.parent).free
     except OSError:
-        raise MediaToolError from None
+        raise MachineFault from None
     size = source.stat().st_size
     if result_bytes(info, width=width, height=height, quality=quality, source=size) + RESERVE_BYTES > free:
         raise DiskFull

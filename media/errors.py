@@ -8,10 +8,12 @@ MediaError
 ├── TooLarge          too_large          over a limit in bytes, pixels, frames, seconds or memory
 ├── MediaTimeout      media_timeout      reading or writing it took longer than allowed
 └── MediaToolError    media_tool_failed  ffmpeg failed for a reason of the machine's: the only one worth a retry
-    └── DiskFull      disk_full          the machine has too little space left for the video
+    └── MachineFault  machine_fault      surely the machine's: a file cannot be written, a program not be started
+        └── DiskFull  disk_full          the machine has too little space left
 
 StorageError
 ├── StorageUnavailable  storage_unreachable  the object store does not answer, or refuses
+│   └── StorageFull     storage_full         the object store has no space left
 └── ObjectMissing       object_missing       the object store has no such object
 """
 
@@ -68,11 +70,18 @@ class MediaToolError(MediaError):
         super().__init__(text)
 
 
-class DiskFull(MediaToolError):
+class MachineFault(MediaToolError):
+    code = "machine_fault"
+
+    def __init__(self, text: str = "this machine cannot write a file or start a program: see its log") -> None:
+        super().__init__(text)
+
+
+class DiskFull(MachineFault):
     code = "disk_full"
 
     def __init__(
-        self, text: str = "this machine has too little disk space left for the video: free some, or try again later"
+        self, text: str = "this machine has too little disk space left: free some, or try again later"
     ) -> None:
         super().__init__(text)
 
@@ -85,6 +94,13 @@ class StorageError(MayflyError):
 
 class StorageUnavailable(StorageError):
     code = "storage_unreachable"
+
+
+class StorageFull(StorageUnavailable):
+    code = "storage_full"
+
+    def __init__(self, text: str = "the object store has no space left; give it more, or wait for a purge") -> None:
+        super().__init__(text)
 
 
 class ObjectMissing(StorageError):

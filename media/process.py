@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Self
 
-from media.errors import MediaTimeout, MediaToolError
+from media.errors import MachineFault, MediaTimeout
 
 KEPT_LINES = 20
 KEPT_LINE_BYTES = 500
@@ -84,7 +84,7 @@ class Child:
             resources: the kernel's limits.
 
         Raises:
-            MediaToolError: the program could not be started.
+            MachineFault: the program could not be started.
         """
         self._argv = argv
         self._stall = stall
@@ -104,9 +104,7 @@ class Child:
                 start_new_session=True,
             )
         except OSError as error:
-            raise MediaToolError(
-                f"a media tool could not be started ({errno.errorcode.get(error.errno or 0)})"
-            ) from None
+            raise MachineFault(f"a media tool could not be started ({errno.errorcode.get(error.errno or 0)})") from None
         (resources or Resources()).apply(self._popen.pid)
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe is not None:
@@ -253,7 +251,7 @@ def run(
 
     Raises:
         MediaTimeout: its time was over.
-        MediaToolError: it could not be started.
+        MachineFault: it could not be started.
     """
     chunks: list[bytes] = []
     left = max_output

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+PATIENCE_SECONDS = 30.0
+"""How long a server may take no byte and give none. Any speed above that is slow, and fine."""
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredObject:
@@ -22,7 +25,10 @@ class StoredObject:
 class Store(Protocol):
     """What Mayfly asks of a store. Keys are our own: letters, digits, `-`, `_` and `/`.
 
-    Every method raises media.errors.StorageUnavailable when the store does not answer.
+    Every method raises media.errors.StorageUnavailable when the store does not answer or refuses: at most 45 s after
+    the last byte went either way (30 s of silence, and before that at most 10 s in which no connection came about),
+    however long the whole takes. A store without space raises its kind StorageFull. What a caller's own stream raises
+    passes unchanged.
     """
 
     def prepare(self) -> None:
@@ -35,7 +41,13 @@ class Store(Protocol):
         """A whole object. Raises media.errors.ObjectMissing."""
 
     def fetch(self, key: str, target: Path) -> None:
-        """Write an object to a file. Raises media.errors.ObjectMissing."""
+        """Write an object to a file.
+
+        Raises:
+            media.errors.ObjectMissing: there is no such object.
+            media.errors.DiskFull: the file's disk is full.
+            media.errors.MachineFault: the file cannot be written.
+        """
 
     def write_to(self, key: str, target: BinaryIO) -> None:
         """Write an object to a stream. Raises media.errors.ObjectMissing."""
@@ -53,8 +65,12 @@ class Store(Protocol):
         """All objects under a prefix, uploads that never ended included."""
 
 
-def connect(url: str) -> Store:
+def connect(url: str, *, patience: float = PATIENCE_SECONDS) -> Store:
     """The store that a URL names: `s3://KEY:SECRET@HOST[:PORT]/BUCKET[?secure=false]` or `file:///FOLDER`.
+
+    Args:
+        url: as above.
+        patience: seconds without any progress after which a server counts as away.
 
     Raises:
         ValueError: the URL is of neither form; the text does not repeat it, since it may hold a secret.
@@ -75,5 +91,6 @@ def connect(url: str) -> Store:
             bucket=parts.path.strip("/"),
             secure=options.get("secure", ["true"])[0] != "false",
             region=options.get("region", ["us-east-1"])[0],
+            patience=patience,
         )
     raise ValueError("a storage URL is s3://KEY:SECRET@HOST:PORT/BUCKET or file:///FOLDER")

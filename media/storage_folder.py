@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from media.errors import ObjectMissing, StorageUnavailable
+from media.errors import ObjectMissing, StorageFull, StorageUnavailable
 from media.storage import StoredObject
+from media.streams import FULL, marked, written_here
 
 CHUNK_BYTES = 1024 * 1024
 PART = ".part"
@@ -24,40 +26,41 @@ class FolderStore:
         self.root = root
 
     def prepare(self) -> None:
-        with _as_storage_error():
+        with _as_storage_error(self.root):
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
         target = self._path(key)
-        with _as_storage_error():
+        with marked(stream) as source, _as_storage_error(self.root):
             part = Path(f"{target}{PART}")
             with _opened_in_its_folder(part) as file:
-                shutil.copyfileobj(stream, file, CHUNK_BYTES)
+                shutil.copyfileobj(source, file, CHUNK_BYTES)
                 if file.tell() != size:
                     raise OSError("the stream ended early")
             part.rename(target)
 
     def read(self, key: str) -> bytes:
-        with _as_storage_error():
+        with _as_storage_error(self.root):
             return self._path(key).read_bytes()
 
     def fetch(self, key: str, target: Path) -> None:
-        with _as_storage_error():
-            shutil.copyfile(self._path(key), target)
+        with written_here(), target.open("wb") as file:
+            self.write_to(key, file)
 
     def write_to(self, key: str, target: BinaryIO) -> None:
-        with _as_storage_error(), self._path(key).open("rb") as file:
-            shutil.copyfileobj(file, target, CHUNK_BYTES)
+        with marked(target) as sink, _as_storage_error(self.root), self._path(key).open("rb") as file:
+            shutil.copyfileobj(file, sink, CHUNK_BYTES)
 
     def size(self, key: str) -> int | None:
         try:
-            return self._path(key).stat().st_size
-        except FileNotFoundError:
+            with _as_storage_error(self.root):
+                return self._path(key).stat().st_size
+        except ObjectMissing:
             return None
 
     def destroy(self, key: str, *, unfinished: bool = True) -> None:
         path = self._path(key)
-        with _as_storage_error():
+        with _as_storage_error(self.root):
             path.unlink(missing_ok=True)
             if unfinished:
                 Path(f"{path}{PART}").unlink(missing_ok=True)
@@ -69,13 +72,24 @@ class FolderStore:
                 folder.rmdir()
 
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:
-        for path in sorted(self.root.rglob("*")):
+        with _as_storage_error(self.root):
+            found = sorted(self._files())
+        for path in found:
             key = path.relative_to(self.root).as_posix().removesuffix(PART)
-            with contextlib.suppress(FileNotFoundError):  # destroyed while we look
+            if not key.startswith(prefix):
+                continue
+            with contextlib.suppress(ObjectMissing), _as_storage_error(self.root):  # destroyed while we look
                 status = path.stat()
-                if path.is_file() and key.startswith(prefix):
-                    modified = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC)
-                    yield StoredObject(key=key, size=status.st_size, modified=modified)
+                modified = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC)
+                yield StoredObject(key=key, size=status.st_size, modified=modified)
+
+    def _files(self) -> Iterator[Path]:
+        def unread(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError) or Path(error.filename) == self.root:
+                raise error  # else a folder that was removed while we look
+
+        for folder, _, names in os.walk(self.root, onerror=unread):
+            yield from (Path(folder, name) for name in names)
 
     def _path(self, key: str) -> Path:
         path = self.root / key
@@ -94,10 +108,15 @@ def _opened_in_its_folder(path: Path) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def _as_storage_error() -> Iterator[None]:
+def _as_storage_error(root: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ObjectMissing("the stored object is gone") from None
-    except OSError:
+        if root.is_dir():
+            raise ObjectMissing("the stored object is gone") from None
+        # Say, a disk that is not mounted: nothing is known of what lies there.
+        raise StorageUnavailable("the object store's folder is not there; check its disk") from None
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull from None
         raise StorageUnavailable("the object store cannot be read or written; check its folder and disk") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,30 +15,55 @@ import minio.error
 import minio.lifecycleconfig
 import urllib3
 
-from media.errors import ObjectMissing, StorageUnavailable
-from media.storage import StoredObject
+from media import patience as patient
+from media.errors import ObjectMissing, StorageFull, StorageUnavailable
+from media.storage import PATIENCE_SECONDS, StoredObject
+from media.streams import marked, written_here
 
 PART_BYTES = 16 * 1024**2
 CHUNK_BYTES = 1024 * 1024
-TIMEOUT_SECONDS = 30
 BACKSTOP_DAYS = 16  # the store's own deletion, should every purge have stopped: one day past the longest promise
+FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
+
+
+class _Client(minio.Minio):
+    """Minio's own, but what failed for the server's silence does not wait for the server once more."""
+
+    def _abort_multipart_upload(self, bucket_name: str, object_name: str, upload_id: str) -> None:
+        # Called while an upload's error is on its way, and no error of ours takes its place: `S3Store.destroy` removes
+        # what is left here.
+        if not isinstance(sys.exception(), urllib3.exceptions.HTTPError):
+            with contextlib.suppress(minio.error.MinioException, urllib3.exceptions.HTTPError):
+                self.abort(bucket_name, object_name, upload_id)
+
+    def abort(self, bucket_name: str, object_name: str, upload_id: str) -> None:
+        """Remove the parts of an upload; the client offers no public call for this."""
+        super()._abort_multipart_upload(bucket_name, object_name, upload_id)
 
 
 class S3Store:
     """A bucket. Uploads over PART_BYTES go in parts, of which a few are in memory at a time."""
 
     def __init__(
-        self, *, endpoint: str, access_key: str, secret_key: str, bucket: str, secure: bool, region: str
+        self,
+        *,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        bucket: str,
+        secure: bool,
+        region: str,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.bucket = bucket
-        pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=5, read=TIMEOUT_SECONDS),
-            maxsize=16,
-            retries=urllib3.Retry(total=3, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
-        )
         # With the region given, the client does not ask the server for it first.
-        self.client = minio.Minio(
-            endpoint, access_key=access_key, secret_key=secret_key, secure=secure, region=region, http_client=pool
+        self.client = _Client(
+            endpoint,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=secure,
+            region=region,
+            http_client=patient.pool(patience),
         )
 
     def prepare(self) -> None:
@@ -59,9 +85,9 @@ class S3Store:
             self.client.set_bucket_lifecycle(self.bucket, minio.lifecycleconfig.LifecycleConfig([rule]))
 
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
-        with _as_storage_error():
+        with marked(stream) as source, _as_storage_error():
             # A known length under the part size is a single request.
-            self.client.put_object(self.bucket, key, stream, size, part_size=PART_BYTES)
+            self.client.put_object(self.bucket, key, source, size, part_size=PART_BYTES)
 
     def read(self, key: str) -> bytes:
         with _as_storage_error():
@@ -72,15 +98,15 @@ class S3Store:
                 response.release_conn()
 
     def fetch(self, key: str, target: Path) -> None:
-        with target.open("wb") as file:
+        with written_here(), target.open("wb") as file:
             self.write_to(key, file)
 
     def write_to(self, key: str, target: BinaryIO) -> None:
-        with _as_storage_error():
+        with marked(target) as sink, _as_storage_error():
             response = self.client.get_object(self.bucket, key)
             try:
                 for chunk in response.stream(CHUNK_BYTES):
-                    target.write(chunk)
+                    sink.write(chunk)
             finally:
                 response.release_conn()
 
@@ -96,8 +122,7 @@ class S3Store:
             self.client.remove_object(self.bucket, key)
             for upload in self._unfinished(key) if unfinished else ():
                 if upload.object_name == key and upload.upload_id is not None:
-                    # The client offers no public call for this.
-                    self.client._abort_multipart_upload(self.bucket, key, upload.upload_id)
+                    self.client.abort(self.bucket, key, upload.upload_id)
 
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:
         clock = datetime.datetime.now(datetime.UTC)
@@ -118,6 +143,8 @@ def _as_storage_error() -> Iterator[None]:
     except minio.error.S3Error as error:
         if error.code in {"NoSuchKey", "NoSuchObject"}:
             raise ObjectMissing("the stored object is gone") from None
+        if error.code in FULL:
+            raise StorageFull from None
         raise StorageUnavailable(f"the object store refused a request ({error.code})") from None
     except (minio.error.MinioException, urllib3.exceptions.HTTPError, OSError):
         raise StorageUnavailable("the object store does not answer; check MAYFLY_STORAGE_URL") from None

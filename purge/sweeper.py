@@ -62,12 +62,11 @@ def destroy_due(engine: sa.Engine, store: Store, job_id: uuid.UUID) -> Sweep:
 
 def sweep(engine: sa.Engine, store: Store) -> Sweep:
     """Destroy whatever is due, in every class. A job whose input goes before it was finished fails as expired."""
+    for job_id in assets.jobs_of_due_inputs(engine):
+        _expire(engine, job_id)
     total = Sweep(0, 0)
     while True:
         found = assets.due(engine, limit=BATCH)
-        for asset in found:
-            if asset.retention.is_input:
-                _expire(engine, asset)
         done = destroy_all(engine, store, found)
         total = Sweep(total.destroyed + done.destroyed, total.failed + done.failed)
         # A failed asset stays due, so a full batch of failures would come back for ever.
@@ -75,10 +74,10 @@ def sweep(engine: sa.Engine, store: Store) -> Sweep:
             return total
 
 
-def _expire(engine: sa.Engine, asset: AssetRow) -> None:
+def _expire(engine: sa.Engine, job_id: uuid.UUID) -> None:
     jobs.end(
         engine,
-        asset.job_id,
+        job_id,
         to=State.FAILED,
         error="expired",
         error_text="the job was not finished before its upload had to be deleted; submit it again",

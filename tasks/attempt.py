@@ -23,10 +23,10 @@ from db.rows import AssetRow, JobRow, SegmentRow
 from db.segments import SegmentClaim
 from db.states import Retention, Stage
 from media import bounds
-from media.errors import DiskFull, MediaError
+from media.errors import DiskFull, MachineFault, MediaError
 from purge import sweeper
 from tasks import holder, outage, retry, watch
-from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped
+from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -105,13 +105,22 @@ class Attempt(Generic[C]):
 
         What a transaction of the attempt's end has marked as stored is out of `discard`'s reach.
         """
+        if self._settled:
+            raise ClaimLost("this attempt was given up")
         term = self.runtime.policy.term(retention)
 
+        asset_id, repeated = uuid.uuid4(), False
+
         def reserve() -> AssetRow:
+            nonlocal repeated
             with self.runtime.engine.begin() as connection:
+                if repeated and (known := assets.find(connection, asset_id)) is not None:
+                    return known
+                repeated = True
                 return assets.reserve(
                     connection,
                     self.job.id,
+                    asset_id=asset_id,
                     retention=retention,
                     suffix=suffix,
                     attempt=self.claim.fence,
@@ -176,10 +185,17 @@ class Attempt(Generic[C]):
             except DatabaseMissing:
                 # The watch renews the lease as soon as it can.
                 log.debug("job %s: no progress could be written", self.claim.name)
-        if self.reason is None and self.stopping.is_set():
-            raise Stopped("the worker stops")
+        if self.stopping.is_set():
+            self.end(Stopped(watch.STOPPED))
+        if self.over():
+            self.end(TimeOver(watch.TIME_OVER))
         if self.reason is not None:
             raise self.reason
+
+    def check_work(self) -> None:
+        """As `check`, and raise Stopped when the time that a stop leaves is over: somebody else begins anew."""
+        if self._settled:
+            raise ClaimLost("this attempt was given up")
         self.check()
 
     def check(self) -> None:
@@ -227,6 +243,8 @@ class Attempt(Generic[C]):
         """Write what follows from an attempt's error, once: whoever comes second has nothing to say."""
         with self._settling:
             if self._settled:
+                # What a thread that could not be ended has made since then.
+                self.discard()
                 return
             self._settled = True
             try:
@@ -241,6 +259,8 @@ class Attempt(Generic[C]):
             return self.reason
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFull()
+        if isinstance(error, OSError) and error.errno in (errno.EIO, errno.EROFS):
+            return MachineFault()
         if isinstance(error, MediaError | OSError) and not all(path.exists() for path in self._fetched):
             # What is missing here was never wrong there.
             return ScratchGone("files of this worker were removed while it worked")
@@ -297,7 +317,7 @@ class Attempt(Generic[C]):
         if self.reason is not None:
             raise self.reason
         if self.stopping.is_set():
-            raise Stopped("the worker stops")
+            raise Stopped(watch.STOPPED)
         if time.monotonic() - self._begun > HOLD_SECONDS:
             raise StillAway("a server has been away for longer than a message may be held")
 

@@ -12,6 +12,7 @@ from db.segments import SegmentClaim
 from db.states import Stage
 from effects import registry
 from effects.contract import Media, Parameters
+from effects.interruption import interruptible
 from tasks import attempt, previews, result, runtime, video
 from tasks.attempt import Attempt
 from tasks.result import Made
@@ -56,7 +57,8 @@ def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters)
 
     rt, source = attempt.runtime, attempt.input()
     picture = image.decode(attempt.read(source), rt.limits)
-    made = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
+    with interruptible(attempt.check_work):
+        made = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
     encoded = image.encode(made, quality=rt.settings.image_quality)
     attempt.check()
     result.store(attempt, Made(encoded, source.suffix), previews.of_picture(attempt, picture, made))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from db.errors import DatabaseMissing
 from effects.errors import WeightsError
-from media.errors import DiskFull, StorageUnavailable
+from media.errors import MachineFault, StorageUnavailable
 from tasks.errors import BrokerMissing, ScratchGone, StillAway
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ T = TypeVar("T")
 AWAY = (DatabaseMissing, StorageUnavailable, BrokerMissing)
 """A server does not answer: whoever needs it waits where they stand, for nobody else could do better."""
 
-OURS = (*AWAY, DiskFull, ScratchGone, StillAway, WeightsError)
+OURS = (*AWAY, MachineFault, ScratchGone, StillAway, WeightsError)
 """Whatever is not the upload's or the effect's fault, so that it never uses up an attempt."""
 
 FIRST_SECONDS, MOST_SECONDS = 0.2, 4.0  # between two probes

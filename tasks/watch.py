@@ -18,6 +18,9 @@ from tasks.errors import ClaimLost, Stopped, TimeOver
 
 log = logging.getLogger(__name__)
 
+STOPPED = "the worker stops"
+TIME_OVER = "the effect took longer than a job may; send a smaller or shorter upload"
+
 TICK_SECONDS = 0.1
 POLL_SECONDS = 0.9  # how soon a cancellation is seen
 AGAIN_SECONDS = 1.0  # until the next try of a lease that could not be renewed
@@ -82,7 +85,7 @@ def _watch(attempt: Watched, ended: Callable[[float], bool]) -> None:
 
 def _reason(attempt: Watched) -> Exception | None:
     if attempt.stopping.is_set():
-        return Stopped("the worker stops")
+        return Stopped(STOPPED)
     if attempt.over():
-        return TimeOver("the effect took longer than a job may; send a smaller or shorter upload")
+        return TimeOver(TIME_OVER)
     return None

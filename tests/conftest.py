@@ -24,10 +24,25 @@ from settings import Settings
 ROOT = Path(__file__).parents[1]
 SERVICES = ROOT / "scripts" / "services"
 
-# A developer's own servers are no place for tests; what tests use is made below.
-for _name in [name for name in os.environ if name.startswith("MAYFLY_")]:
+# Stages of tests/integration that tests of several files share; a worker that is started once is cheap.
+STAGES = {"busy", "idle"}
+
+# A developer's own servers are no place for tests; what tests use is made below. Where trial servers run is no address.
+for _name in [name for name in os.environ if name.startswith("MAYFLY_") and name != "MAYFLY_SERVICES_DIR"]:
     del os.environ[_name]
 os.environ["MAYFLY_EFFECT_MODULES"] = "benchmarks.effects"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is one process of tests a core. Whatever uses OpenMP reads this when it is imported, in children too.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that share what is costly to make run in one process: those of a file, and those of a shared stage."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            stages = sorted(STAGES.intersection(getattr(item, "fixturenames", ())))
+            item.add_marker(pytest.mark.xdist_group("-".join(stages) or item.path.relative_to(ROOT).as_posix()))
 
 
 def _up() -> dict[str, str]:

@@ -20,6 +20,7 @@ def create(
     engine: sa.Engine,
     *,
     lease: float = 60,
+    job_id: uuid.UUID | None = None,
     due_at: datetime.datetime | None = None,
     deadline_at: datetime.datetime | None = None,
     **changes: Any,
@@ -36,7 +37,7 @@ def create(
         "due_after": 22 * HOUR,
         "deadline_after": 24 * HOUR,
     }
-    job, asset = jobs.create(engine, jobs.Request(**values | changes), lease=lease)
+    job, asset = jobs.create(engine, jobs.Request(**values | changes), lease=lease, job_id=job_id)
     moments = {name: moment for name, moment in (("due_at", due_at), ("deadline_at", deadline_at)) if moment}
     if asset is None or not moments:
         return job, asset

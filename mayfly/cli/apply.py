@@ -30,8 +30,7 @@ def apply(
     """Apply an effect to one file in this process; nothing is uploaded."""
     given, settings = console.parameters(param or []), console.settings()
     if target == Path("-"):
-        with console.errors_shown():
-            console.emit(local.report(source, effect, given, settings=settings, device=device))
+        console.emit(local.report(source, effect, given, settings=settings, device=device))
         return
     columns = (
         rich.progress.TextColumn("{task.description}"),
@@ -40,7 +39,7 @@ def apply(
         rich.progress.TimeElapsedColumn(),
         rich.progress.TimeRemainingColumn(),
     )
-    with console.errors_shown(), rich.progress.Progress(*columns, console=people, transient=True) as bars:
+    with rich.progress.Progress(*columns, console=people, transient=True) as bars:
         shown = bars.add_task(effect, total=None)
         local.apply(
             source,

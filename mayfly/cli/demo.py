@@ -17,9 +17,10 @@ from PIL import Image, ImageDraw
 from db.states import Retention, State
 from mayfly.cli import console, progress
 from mayfly.cli.console import Exit, people
-from mayfly.cli.jobs import own_worker
+from mayfly.cli.submit import own_worker
 from mayfly.client import Client
 from mayfly.job import Job
+from mayfly.waiting import Waiting
 from tasks import limits
 
 SAMPLES = "mayfly.samples"
@@ -36,18 +37,20 @@ def demo(
     settings = console.settings()
     if not settings.embedded:
         console.fail("usage", "the demo is for the embedded set-up; unset the MAYFLY_…_URLs", Exit.USAGE)
-    with contextlib.ExitStack() as opened, console.errors_shown():
+    with contextlib.ExitStack() as opened:
         samples = opened.enter_context(importlib.resources.as_file(importlib.resources.files(SAMPLES)))
         portrait, clip = samples / "portrait.jpg", samples / "clip.mp4"
         wanted = [(file, effect)] if file else [(portrait, "anime"), (portrait, "enhance"), (clip, "anime")]
-        client = opened.enter_context(Client(settings))
+        client = opened.enter_context(console.client(settings))
         for _, name in wanted:
             client.check(name)
         people.print("starting the worker …")
         opened.enter_context(own_worker(client))
         out.mkdir(parents=True, exist_ok=True)
         jobs = [client.submit(source, name) for source, name in wanted]
-        jobs = progress.wait(client, jobs, [f"{name} {source.name}" for source, name in wanted])
+        names = [f"{name} {source.name}" for source, name in wanted]
+        with Waiting(console.notice, None) as until:
+            jobs = progress.wait(client, jobs, names, until=until)
         table = rich.table.Table("job", "effect", "time")
         for heading in ("result", "destroyed on", "input destroyed"):
             table.add_column(heading, overflow="fold")
@@ -61,7 +64,7 @@ def demo(
         people.print(table)
         for job in jobs:
             if job.error is not None:
-                people.print(f"[bold red]{job.error}[/]: {job.error_text}", soft_wrap=True)
+                console.complain(job.error, job.error_text or "")
         for number, (source, target) in enumerate(pairs):
             picture = out / f"before-after-{target.stem}.png"
             _before_after(client, source, target).save(picture)

@@ -19,17 +19,16 @@ app = typer.Typer(help="The networks' weights: shipped ones, and checkpoints tha
 @app.command("list")
 def list_models(json: Json = False) -> None:
     """Show every model: what it does, its size, licence and source."""
-    with console.errors_shown():
-        weights.use(console.settings().resolved_models)
-        for entry, added in _all():
-            if json:
-                console.emit(entry.model_dump() | {"added": added})
-                continue
-            does = entry.architecture.get("purpose", "enhance")
-            people.print(
-                f"[bold]{entry.name}[/] {entry.version}: {does}, {entry.architecture['network']}, "
-                f"{entry.size / 1e6:.1f} MB, {entry.licence}{'' if added else ', shipped'}\n    {entry.source}"
-            )
+    weights.use(console.settings().resolved_models)
+    for entry, added in _all():
+        if json:
+            console.emit(entry.model_dump() | {"added": added})
+            continue
+        does = entry.architecture.get("purpose", "enhance")
+        people.print(
+            f"[bold]{entry.name}[/] {entry.version}: {does}, {entry.architecture['network']}, "
+            f"{entry.size / 1e6:.1f} MB, {entry.licence}{'' if added else ', shipped'}\n    {entry.source}"
+        )
 
 
 @app.command("add")
@@ -45,43 +44,41 @@ def add(
     json: Json = False,
 ) -> None:
     """Convert a checkpoint to safetensors, run it once on a small picture, and install it."""
-    with console.errors_shown():
-        from effects.weights import install
+    from effects.weights import install
 
-        settings = console.settings()
-        folder = settings.resolved_models
-        if share and settings.models_url is None:
-            console.fail("no_bucket", "set MAYFLY_MODELS_URL to the bucket that workers share", Exit.USAGE)
-        entry = install.add(file, folder, name=name, version=version, licence=licence, origin=source)
-        if share and settings.models_url is not None:
-            from media import storage
-            from tasks import models
+    settings = console.settings()
+    folder = settings.resolved_models
+    if share and settings.models_url is None:
+        console.fail("no_bucket", "set MAYFLY_MODELS_URL to the bucket that workers share", Exit.USAGE)
+    entry = install.add(file, folder, name=name, version=version, licence=licence, origin=source)
+    if share and settings.models_url is not None:
+        from media import storage
+        from tasks import models
 
-            models.share(storage.connect(settings.models_url.get_secret_value()), folder, name)
-        if json:
-            console.emit(entry.model_dump() | {"added": True})
-        people.print(f"added {entry.name}: {entry.architecture['network']}, {entry.architecture['purpose']}")
+        models.share(storage.connect(settings.models_url.get_secret_value()), folder, name)
+    if json:
+        console.emit(entry.model_dump() | {"added": True})
+    people.print(f"added {entry.name}: {entry.architecture['network']}, {entry.architecture['purpose']}")
 
 
 @app.command("verify")
 def verify(json: Json = False) -> None:
     """Check every model's bytes against its manifest and run it once; exit code 1 when one is not what it should be."""
     bad = 0
-    with console.errors_shown():
-        from effects.weights import install
+    from effects.weights import install
 
-        folder = console.settings().resolved_models
-        weights.use(folder)
-        for entry, added in _all():
-            error = None
-            try:
-                install.verify(entry.name, folder if added else weights.FOLDER)
-            except WeightsError as found:
-                error = str(found)
-                bad += 1
-            if json:
-                console.emit({"name": entry.name, "good": error is None, "error": error})
-            people.print(f"{entry.name}: {error or 'good'}")
+    folder = console.settings().resolved_models
+    weights.use(folder)
+    for entry, added in _all():
+        error = None
+        try:
+            install.verify(entry.name, folder if added else weights.FOLDER)
+        except WeightsError as found:
+            error = str(found)
+            bad += 1
+        if json:
+            console.emit({"name": entry.name, "good": error is None, "error": error})
+        people.print(f"{entry.name}: {error or 'good'}")
     if bad:
         raise typer.Exit(Exit.FAILED)
 

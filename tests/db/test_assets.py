@@ -7,17 +7,17 @@ import sqlalchemy as sa
 
 from db import assets, claims, jobs, tables
 from db.states import AssetState, Retention, Stage, State
-from db.tables import ASSETS
+from db.tables import ASSETS, JOBS
 from tests import clock
 
-PERSONAL = ("parameters", "owner", "consent", "idempotency_key")
+PERSONAL = ("parameters", "output", "video", "owner", "consent", "idempotency_key", "fingerprint")
 HOUR = datetime.timedelta(hours=1)
 
 
 @pytest.fixture
 def finished(engine, queued):
     """A finished job: its id, its input and its result."""
-    job_id = queued(idempotency_key="k")
+    job_id = queued(idempotency_key="k", fingerprint="f", output={"preview": True})
     claim = claims.take(engine, job_id, stage=Stage.INGEST, holder="h", lease=60)
     with engine.begin() as connection:
         result = assets.reserve(
@@ -26,9 +26,11 @@ def finished(engine, queued):
             retention=Retention.RESULT,
             suffix=".png",
             attempt=claim.fence,
-            due_at=clock.after(3600),
-            deadline_at=clock.after(7200),
+            due_after=HOUR,
+            deadline_after=2 * HOUR,
+            lease=60,
         )
+        connection.execute(sa.update(JOBS).values(video={"container": "MP4"}))
     assert claims.finish(engine, claim, result_id=result.id, size=3)
     first, second = assets.of_job(engine, job_id)
     return job_id, first, second
@@ -46,16 +48,64 @@ def test_a_key_holds_class_job_and_attempt_and_no_more(finished):
 
 
 def test_the_most_overdue_is_due_first(engine, create):
-    found = [create(due_at=clock.after(seconds))[1] for seconds in (-5, 60, -50, -20)]
+    found = [create(due_at=clock.after(seconds), lease=-1)[1] for seconds in (-5, 60, -50, -20)]
     assert [asset.id for asset in assets.due(engine, limit=9)] == [found[2].id, found[3].id, found[0].id]
     assert [asset.id for asset in assets.due(engine, limit=1)] == [found[2].id]
     assert [asset.id for asset in assets.due(engine, limit=9, job_id=found[0].job_id)] == [found[0].id]
 
 
 def test_a_pending_asset_is_due_like_any_other(engine, create):
-    _, asset = create(due_at=clock.after(-1))
+    _, asset = create(due_at=clock.after(-1), lease=-1)
     assert asset.state is AssetState.PENDING
     assert [due.id for due in assets.due(engine, limit=9)] == [asset.id]
+
+
+def test_a_pending_asset_is_its_writers_while_their_lease_lasts(engine, create):
+    """A receipt before the writer has ended would be untrue: the object may come after it."""
+    job, asset = create(due_at=clock.after(-1), lease=60)
+    assert assets.due(engine, limit=9) == []
+    assert jobs.extend_upload(engine, job.id, asset.id, lease=-1)
+    assert [due.id for due in assets.due(engine, limit=9)] == [asset.id]
+
+
+def test_what_is_written_longer_than_a_lease_stays_its_writers(engine, create):
+    _, asset = create(due_at=clock.after(-1), lease=-1)
+    with engine.begin() as connection:
+        assets.extend(connection, [asset.id], lease=60)
+    assert assets.due(engine, limit=9) == []
+
+
+def test_a_writer_gives_up_what_nobody_has_taken_over(engine, create):
+    kept, given_up = (create()[1] for _ in range(2))
+    with engine.begin() as connection:
+        assets.mark_stored(connection, kept.id, size=3)
+    found = assets.abandon(engine, [kept.id, given_up.id])
+    assert [asset.id for asset in found] == [given_up.id]
+    assert [asset.id for asset in assets.due(engine, limit=9)] == [given_up.id]
+
+
+def test_an_intermediate_lives_no_longer_than_its_upload_may(engine, queued):
+    job_id = queued()
+    (uploaded,) = assets.of_job(engine, job_id)
+    set_asset(engine, uploaded.id, due_at=clock.after(60), deadline_at=clock.after(120))
+    (uploaded,) = assets.of_job(engine, job_id)
+    made = {}
+    for retention in (Retention.INTERMEDIATE, Retention.RESULT):
+        with engine.begin() as connection:
+            made[retention] = assets.reserve(
+                connection,
+                job_id,
+                retention=retention,
+                suffix=".mp4",
+                attempt=1,
+                due_after=HOUR,
+                deadline_after=2 * HOUR,
+                lease=60,
+            )
+    piece, result = made[Retention.INTERMEDIATE], made[Retention.RESULT]
+    assert (piece.due_at, piece.deadline_at) == (uploaded.due_at, uploaded.deadline_at)
+    assert result.due_at > clock.after(3500)
+    assert result.deadline_at > clock.after(7100)
 
 
 def test_making_due_moves_the_target_and_never_the_promise(engine, create):
@@ -158,15 +208,16 @@ def test_the_schema_has_room_for_no_file_name_metadata_or_hash():
         "jobs": {
             *("id", "effect", "media", "state", "stage", "created_at", "finished_at", "sent_at", "retry_at"),
             *("attempt", "tries", "lease_until", "holder", "units_done", "units_total", "error", "error_text"),
-            *("started_at", "output", "video"),
+            *("started_at", "returns", "queued_at"),
             *PERSONAL,
         },
         "segments": {
             *("job_id", "number", "state", "sent_at", "retry_at", "attempt", "tries", "lease_until", "holder"),
-            *("units_done", "outcome", "window", "piece_id", "part_id"),
+            *("units_done", "outcome", "window", "piece_id", "part_id", "returns", "queued_at"),
         },
         "assets": {
             *("id", "job_id", "retention", "state", "key", "size", "suffix", "created_at", "due_at", "deadline_at"),
+            "lease_until",
         },
         "attempts": {"job_id", "number", "stage", "holder", "started_at", "ended_at", "outcome"},
         "receipts": {

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from db import assets, claims, jobs
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ATTEMPTS
-from tests import clock
+from tests import clock, rows
+from tests.rows import HOUR
 
 
 def take(engine, job_id, *, holder="host:1:1.0:1", stage=Stage.INGEST, lease=60, dead_holder=None):
@@ -81,7 +82,7 @@ def test_a_dead_holders_lease_need_not_run_out(engine, queued):
 def test_a_holder_that_was_released_meanwhile_is_not_dead_again(engine, queued):
     job_id = queued()
     old = take(engine, job_id, holder="host:1:1.0:1")
-    assert claims.wait(engine, old, retry_at=clock.after(60), outcome="x")
+    assert claims.wait(engine, old, delay=60, outcome="x")
     assert take(engine, job_id, holder="host:2:1.0:1", dead_holder="host:1:1.0:1") is None
 
 
@@ -93,13 +94,14 @@ def store_result(engine, claim):
             retention=Retention.RESULT,
             suffix=".jpg",
             attempt=claim.fence,
-            due_at=clock.after(60),
-            deadline_at=clock.after(90),
+            due_after=HOUR,
+            deadline_after=2 * HOUR,
+            lease=60,
         )
 
 
 @pytest.mark.parametrize("loss", ["newer claim", "cancelled", "requeued", "failed by a dead letter", "finished"])
-@pytest.mark.parametrize("operation", ["extend", "advance", "finish", "wait", "fail"])
+@pytest.mark.parametrize("operation", ["extend", "holds", "advance", "finish", "wait", "hand_back", "fail"])
 def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss, operation):
     job_id = queued()
     old = take(engine, job_id)
@@ -120,9 +122,11 @@ def test_whoever_lost_a_claim_changes_nothing(engine, queued, change, row, loss,
     earlier = row(job_id), assets.of_job(engine, job_id), attempts(engine, job_id)
     calls = {
         "extend": lambda: claims.extend(engine, old, done=5),
+        "holds": lambda: claims.holds(engine, old),
+        "hand_back": lambda: claims.hand_back(engine, old, outcome="stopped"),
         "advance": lambda: claims.advance(engine, old, to=Stage.EFFECT, units_total=3),
         "finish": lambda: claims.finish(engine, old, result_id=result.id, size=3),
-        "wait": lambda: claims.wait(engine, old, retry_at=clock.after(5), outcome="x"),
+        "wait": lambda: claims.wait(engine, old, delay=5, outcome="x"),
         "fail": lambda: claims.fail(engine, old, error="x", error_text="x"),
     }
     assert not calls[operation]()
@@ -143,7 +147,7 @@ def test_extending_renews_the_lease_and_notes_progress(engine, queued, change):
 def test_advancing_queues_the_next_stage_with_its_own_tries(engine, queued):
     job_id = queued()
     claim = take(engine, job_id)
-    jobs.mark_sent(engine, [job_id])
+    jobs.mark_sent(engine, [jobs.get(engine, job_id)])
     job = claims.advance(engine, claim, to=Stage.EFFECT, units_total=132)
     assert job == jobs.get(engine, job_id)
     assert (job.state, job.stage, job.tries, job.units_total) == (State.QUEUED, Stage.EFFECT, 0, 132)
@@ -164,6 +168,9 @@ def test_finishing_keeps_the_result_and_makes_everything_else_due(engine, queued
     assert job.finished_at is not None and job.parameters is None
     states = {asset.id: (asset.state, asset.size) for asset in assets.of_job(engine, job_id)}
     assert states[result.id] == (AssetState.STORED, 3)
+    assert [asset.retention for asset in assets.due(engine, limit=9)] == [Retention.INPUT]
+    # As soon as whoever wrote it can write no more.
+    rows.set_asset(engine, lost.id, lease_until=clock.after(-1))
     due = assets.due(engine, limit=9)
     assert {asset.retention for asset in due} == {Retention.INPUT, Retention.RESULT}
     assert lost.id in {asset.id for asset in due}
@@ -172,7 +179,7 @@ def test_finishing_keeps_the_result_and_makes_everything_else_due(engine, queued
 
 def test_waiting_keeps_the_assets_and_the_count_of_tries(engine, queued):
     job_id = queued()
-    assert claims.wait(engine, take(engine, job_id), retry_at=clock.after(-1), outcome="storage_error")
+    assert claims.wait(engine, take(engine, job_id), delay=-1, outcome="storage_error")
     job = jobs.get(engine, job_id)
     assert (job.state, job.tries, job.holder) == (State.WAITING, 1, None)
     assert job.parameters is not None
@@ -191,3 +198,43 @@ def test_failing_says_why_and_makes_all_assets_due(engine, queued):
     assert job.parameters is None
     assert [asset.retention for asset in assets.due(engine, limit=9)] == [Retention.INPUT]
     assert attempts(engine, job_id) == [(1, "ingest", "damaged_media")]
+
+
+def test_handing_back_is_as_if_the_attempt_had_not_been(engine, queued):
+    job_id = queued()
+    jobs.mark_sent(engine, [jobs.get(engine, job_id)])
+    for returns in range(1, 6):
+        claim = take(engine, job_id)
+        assert (claim.tries, claim.job.returns) == (1, returns - 1)
+        assert claims.holds(engine, claim)
+        back = claims.hand_back(engine, claim, outcome="stopped")
+        assert back == jobs.get(engine, job_id)
+        assert (back.state, back.tries, back.returns, back.holder) == (State.QUEUED, 0, returns, None)
+    # Its message is gone with the worker.
+    assert [job.id for job in jobs.unsent(engine, limit=9)] == [job_id]
+    assert {outcome for _, _, outcome in attempts(engine, job_id)} == {"stopped"}
+
+
+def test_waiting_for_our_own_fault_counts_no_try(engine, queued):
+    job_id = queued()
+    assert claims.wait(engine, take(engine, job_id), delay=-1, outcome="storage_unreachable", counted=False)
+    job = jobs.get(engine, job_id)
+    assert (job.state, job.tries, job.returns) == (State.WAITING, 0, 1)
+
+
+def test_a_holder_takes_what_it_holds_already_and_counts_it_once(engine, queued):
+    job_id = queued()
+    first = take(engine, job_id)
+    second = take(engine, job_id)
+    assert (second.fence, second.tries) == (2, 1)
+    assert not claims.holds(engine, first)
+
+
+def test_an_end_that_is_repeated_says_the_same(engine, queued):
+    job_id = queued()
+    claim = take(engine, job_id)
+    result = store_result(engine, claim)
+    for _ in range(2):
+        due = claims.finish(engine, claim, result_id=result.id, size=3)
+        assert [asset.retention for asset in due] == [Retention.INPUT]
+    assert {asset.id: asset.state for asset in assets.of_job(engine, job_id)}[result.id] is AssetState.STORED

@@ -1,5 +1,7 @@
 """The engine: SQLite with a write-ahead log, private, forgetful, and with transactions that begin as writers."""
 
+import contextlib
+import sqlite3
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -72,15 +74,36 @@ def test_a_new_file_may_be_opened_by_several_at_once(tmp_path):
         engine = engines.connect(f"sqlite:///{path}")
         barrier.wait()
         with engines.reading(engine) as connection:
-            connection.execute(sa.text("select 1"))
+            mode = connection.execute(sa.text("pragma journal_mode")).scalar()
         with engine.begin() as connection:
             connection.execute(sa.text("create table if not exists t (x integer)"))
+            connection.execute(sa.text("insert into t values (1)"))
         engine.dispose()
+        return mode
 
     barrier = threading.Barrier(4, timeout=30)
     with ThreadPoolExecutor(4) as pool:
         for turn in range(40):
-            list(pool.map(work, [tmp_path / f"{turn}.db"] * 4, timeout=60))
+            path = tmp_path / f"{turn}.db"
+            # Whoever is refused without having waited raises.
+            assert list(pool.map(work, [path] * 4, timeout=60)) == ["wal"] * 4
+            with sqlite3.connect(path) as connection:
+                assert connection.execute("select count(*) from t").fetchone() == (4,)
+            connection.close()
+
+
+def test_a_new_file_that_another_is_changing_is_waited_for(tmp_path):
+    path = tmp_path / "new.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        # Whoever would change the journal now is refused at once, whatever its busy timeout.
+        other.execute("begin immediate")
+        end = threading.Timer(0.5, other.execute, ["commit"])
+        end.start()
+        engine = engines.connect(f"sqlite:///{path}")
+        with engines.reading(engine) as connection:
+            assert connection.execute(sa.text("pragma journal_mode")).scalar() == "wal"
+        engine.dispose()
+        end.join()
 
 
 def test_what_is_rolled_back_is_gone(opened):

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from db import assets, claims, jobs
-from db.errors import UnknownJob
+from db.errors import KeyTaken, UnknownJob
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS, ATTEMPTS, JOBS
-from tests import clock
+from tests import clock, rows
 
 
 def count(engine, table):
@@ -21,6 +21,10 @@ def count(engine, table):
 
 def take(engine, job_id, **changes):
     return claims.take(engine, job_id, **{"stage": Stage.INGEST, "holder": "host:1:1.0:1", "lease": 60} | changes)
+
+
+def mark_sent(engine, *job_ids):
+    jobs.mark_sent(engine, [jobs.get(engine, job_id) for job_id in job_ids])
 
 
 def test_a_new_job_has_its_inputs_row_before_any_byte(engine, create):
@@ -46,7 +50,7 @@ def test_a_moment_without_its_time_zone_is_refused(create):
 
 def test_the_same_idempotency_key_finds_the_first_job(engine, create):
     first, _ = create(idempotency_key="k")
-    again, asset = create(idempotency_key="k", effect="enhance")
+    again, asset = create(idempotency_key="k")
     assert (again, asset) == (first, None)
     other, asset = create(idempotency_key="k2")
     assert other.id != first.id and asset is not None
@@ -74,7 +78,8 @@ def test_the_same_key_at_once_makes_one_job(engine, create):
 def test_an_upload_that_is_complete_is_queued_once(engine, create):
     job, asset = create()
     assert jobs.mark_uploaded(engine, job.id, asset.id, size=9) == jobs.get(engine, job.id)
-    assert not jobs.mark_uploaded(engine, job.id, asset.id, size=10)
+    # As after an answer that was lost.
+    assert jobs.mark_uploaded(engine, job.id, asset.id, size=10) == jobs.get(engine, job.id)
     found = jobs.get(engine, job.id)
     assert (found.state, found.lease_until) == (State.QUEUED, None)
     (stored,) = assets.of_job(engine, job.id)
@@ -85,17 +90,17 @@ def test_an_upload_that_was_given_up_is_not_queued(engine, create):
     job, asset = create()
     assert jobs.end(engine, job.id, to=State.CANCELLED)
     assert not jobs.mark_uploaded(engine, job.id, asset.id, size=9)
-    assert not jobs.extend_upload(engine, job.id, lease=60)
+    assert not jobs.extend_upload(engine, job.id, asset.id, lease=60)
     assert jobs.get(engine, job.id).state is State.CANCELLED
     assert assets.of_job(engine, job.id)[0].state is AssetState.PENDING
 
 
 def test_an_upload_is_abandoned_when_its_producer_is_silent(engine, create, queued):
     alive, _ = create(lease=60)
-    dead, _ = create(lease=-1)
+    dead, asset = create(lease=-1)
     queued(lease=-1)
     assert jobs.abandoned_uploads(engine) == [dead.id]
-    assert jobs.extend_upload(engine, dead.id, lease=60)
+    assert jobs.extend_upload(engine, dead.id, asset.id, lease=60)
     assert jobs.abandoned_uploads(engine) == []
     assert jobs.get(engine, alive.id).state is State.UPLOADING
 
@@ -123,14 +128,84 @@ def test_ending_only_from_some_states(engine, queued):
 def test_what_the_outbox_asks(engine, queued, change, create):
     fresh, sent, old, running = (queued() for _ in range(4))
     create()
-    jobs.mark_sent(engine, [sent, old, running])
+    mark_sent(engine, sent, old, running)
     change(old, sent_at=clock.after(-61))
     change(running, sent_at=clock.after(-61))
     take(engine, running)
     assert [job.id for job in jobs.unsent(engine, limit=9)] == [fresh]
     assert [job.id for job in jobs.sent_long_ago(engine, seconds=60, limit=9)] == [old]
-    jobs.mark_sent(engine, [fresh, old])
+    mark_sent(engine, fresh, old)
     assert jobs.unsent(engine, limit=9) == jobs.sent_long_ago(engine, seconds=60, limit=9) == []
+
+
+def test_a_confirmation_is_of_the_message_that_was_sent_and_of_no_later_one(engine, queued, change):
+    job_id = queued()
+    sent = jobs.get(engine, job_id)
+    take(engine, job_id)
+    change(job_id, lease_until=clock.after(-1))
+    assert jobs.requeue_lapsed(engine) == [job_id]
+    # The broker's answer to the first message comes late, when the job needs a second one.
+    jobs.mark_sent(engine, [sent])
+    assert [job.id for job in jobs.unsent(engine, limit=9)] == [job_id]
+    jobs.mark_sent(engine, [jobs.get(engine, job_id)])
+    assert jobs.unsent(engine, limit=9) == []
+
+
+def test_each_further_message_comes_after_twice_the_time(engine, queued, change):
+    job_id = queued()
+    found = []
+    for waited, silent in ((10, 61), (100, 61), (100, 101), (None, 61)):
+        queued_at = None if waited is None else clock.after(-silent - waited)
+        change(job_id, queued_at=queued_at, sent_at=clock.after(-silent))
+        found.append(len(jobs.sent_long_ago(engine, seconds=60, limit=9)))
+    assert found == [1, 0, 1, 1]
+
+
+def test_a_key_is_its_owners_own(create):
+    first, _ = create(idempotency_key="k", owner="anna")
+    other, asset = create(idempotency_key="k", owner="berta")
+    assert other.id != first.id and asset is not None
+    nobodys, asset = create(idempotency_key="k", owner=None)
+    assert nobodys.id not in (first.id, other.id) and asset is not None
+    again, asset = create(idempotency_key="k", owner=None)
+    assert (again.id, asset) == (nobodys.id, None)
+
+
+def test_a_key_that_comes_with_another_request_is_refused(engine, create):
+    create(idempotency_key="k", fingerprint="a")
+    with pytest.raises(KeyTaken) as raised:
+        create(idempotency_key="k", fingerprint="b")
+    assert raised.value.code == "idempotency_conflict"
+    assert count(engine, JOBS) == 1
+
+
+def test_a_lapsed_upload_gives_its_key_to_the_repeat(engine, create):
+    dead, _ = create(idempotency_key="k", lease=-1)
+    again, asset = create(idempotency_key="k")
+    assert again.id != dead.id and asset is not None
+    assert jobs.get(engine, dead.id).error == "upload_abandoned"
+    assert [due.job_id for due in assets.due(engine, limit=9)] == [dead.id]
+    # An upload that lives is the job that is asked for.
+    assert create(idempotency_key="k")[0].id == again.id
+
+
+def test_a_failure_before_any_worker_gives_its_key_to_the_repeat(engine, create, queued):
+    failed, _ = create(idempotency_key="k")
+    jobs.end(engine, failed.id, to=State.FAILED, error="storage_unreachable")
+    assert create(idempotency_key="k")[0].id != failed.id
+    worked = queued(idempotency_key="k2")
+    assert claims.fail(engine, take(engine, worked), error="damaged_media", error_text="x")
+    assert create(idempotency_key="k2")[0].id == worked
+    cancelled = queued(idempotency_key="k3")
+    jobs.end(engine, cancelled, to=State.CANCELLED)
+    assert create(idempotency_key="k3")[0].id == cancelled
+
+
+def test_a_creation_whose_answer_was_lost_is_repeated(engine):
+    job_id = uuid.uuid4()
+    first = rows.create(engine, job_id=job_id)
+    assert rows.create(engine, job_id=job_id) == first
+    assert (count(engine, JOBS), count(engine, ASSETS)) == (1, 1)
 
 
 def test_the_outbox_sends_the_oldest_first_and_so_many(engine, queued):
@@ -141,10 +216,10 @@ def test_the_outbox_sends_the_oldest_first_and_so_many(engine, queued):
 def test_what_nobody_moves_is_queued_again(engine, queued, change):
     lapsed, lives, ready, early, quiet = (queued() for _ in range(5))
     claimed = {job_id: take(engine, job_id) for job_id in (lapsed, lives, ready, early)}
-    jobs.mark_sent(engine, [quiet])
+    mark_sent(engine, quiet)
     change(lapsed, lease_until=clock.after(-1))
-    claims.wait(engine, claimed[ready], retry_at=clock.after(-1), outcome="x")
-    claims.wait(engine, claimed[early], retry_at=clock.after(60), outcome="x")
+    claims.wait(engine, claimed[ready], delay=-1, outcome="x")
+    claims.wait(engine, claimed[early], delay=60, outcome="x")
     assert set(jobs.requeue_lapsed(engine)) == {lapsed, ready}
     states = [jobs.get(engine, job_id).state for job_id in (lapsed, lives, ready, early)]
     assert states == [State.QUEUED, State.RUNNING, State.QUEUED, State.WAITING]
@@ -157,9 +232,9 @@ def test_what_nobody_moves_is_queued_again(engine, queued, change):
 def test_adopting_takes_messages_for_lost_and_leases_for_over(engine, queued, create):
     sent, running, waiting, done = (queued() for _ in range(4))
     uploading, _ = create()
-    jobs.mark_sent(engine, [sent, running, waiting, done])
+    mark_sent(engine, sent, running, waiting, done)
     take(engine, running, lease=3600)
-    claims.wait(engine, take(engine, waiting), retry_at=clock.after(60), outcome="x")
+    claims.wait(engine, take(engine, waiting), delay=60, outcome="x")
     jobs.end(engine, done, to=State.CANCELLED)
     jobs.adopt(engine)
     assert {job.id for job in jobs.unsent(engine, limit=9)} == {sent, running}

@@ -1,7 +1,9 @@
 """Segments: claimed one at a time, ended in any order, joined once, and gone with their job."""
 
+import contextlib
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -10,8 +12,8 @@ from db import assets, claims, jobs, segments
 from db.segments import Plan
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
-from tests import clock
-from tests.db.conftest import HOUR
+from tests import clock, rows
+from tests.rows import HOUR
 
 
 def reserve(engine, job_id):
@@ -22,8 +24,9 @@ def reserve(engine, job_id):
             retention=Retention.INTERMEDIATE,
             suffix=".mp4",
             attempt=1,
-            due_at=clock.now() + HOUR,
-            deadline_at=clock.now() + 2 * HOUR,
+            due_after=HOUR,
+            deadline_after=2 * HOUR,
+            lease=60,
         )
 
 
@@ -98,6 +101,7 @@ def test_a_second_plan_makes_the_pieces_of_a_dead_planner_due(engine, queued, ch
     job_id = queued(media="video", stage=Stage.EFFECT)
     claims.take(engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
     left = reserve(engine, job_id)
+    rows.set_asset(engine, left.id, lease_until=clock.after(-1))
     change(job_id, lease_until=clock.after(-1))
     claim = claims.take(engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
     planned = [Plan(piece_id=reserve(engine, job_id).id, size=5, window=window(0))]
@@ -129,20 +133,29 @@ def test_segments_end_in_any_order_and_the_last_queues_the_join(engine, cut):
 
 
 def test_two_that_end_at_once_queue_one_join(engine, cut):
-    job_id = cut(count=8)
-    taken = [take(engine, job_id, number) for number in range(8)]
-    barrier, joined = threading.Barrier(8), []
+    job_id = cut(count=2)
+    taken = [take(engine, job_id, number) for number in range(2)]
+    parts = [reserve(engine, job_id) for _ in taken]
+    both = threading.Barrier(2)
+    seen = []
 
-    def end(claim):
-        part = reserve(engine, job_id)
-        barrier.wait()
-        joined.append(segments.finish(engine, claim, part_id=part.id, size=3, units=1).joinable)
+    def wait_for_the_other(_connection, _cursor, statement, *_):
+        # Whoever counts what is open holds its transaction until the other has counted too, or cannot.
+        if statement.lower().startswith("select count("):
+            seen.append(statement)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.7)
 
-    threads = [threading.Thread(target=end, args=[claim]) for claim in taken]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def end(claim, part):
+        return segments.finish(engine, claim, part_id=part.id, size=3, units=1).joinable
+
+    sa.event.listen(engine, "after_cursor_execute", wait_for_the_other)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            joined = list(pool.map(end, taken, parts, timeout=60))
+    finally:
+        sa.event.remove(engine, "after_cursor_execute", wait_for_the_other)
+    assert len(seen) == 2
     assert sum(job is not None for job in joined) == 1
     assert jobs.get(engine, job_id).stage is Stage.JOIN
 
@@ -163,7 +176,7 @@ def test_who_lost_a_segment_changes_nothing(engine, cut, set_segment):
     new = take(engine, job_id, 0, holder="worker-2")
     assert not segments.extend(engine, old, done=4)
     assert finish(engine, old) is None
-    assert not segments.wait(engine, old, retry_at=clock.now(), outcome="x")
+    assert not segments.wait(engine, old, delay=0, outcome="x")
     assert not segments.fail(engine, old, error="x", error_text="x")
     assert segments.holder(engine, job_id, 0) == "worker-2"
     assert segments.extend(engine, new, done=4)
@@ -198,9 +211,9 @@ def test_a_job_that_ends_takes_its_segments_with_it(engine, cut, to):
 
 def test_a_segment_waits_and_is_queued_again(engine, cut):
     job_id = cut()
-    assert segments.wait(engine, take(engine, job_id, 0), retry_at=clock.after(60), outcome="storage_unreachable")
+    assert segments.wait(engine, take(engine, job_id, 0), delay=60, outcome="storage_unreachable")
     assert segments.requeue_lapsed(engine) == 0
-    assert segments.wait(engine, take(engine, job_id, 1), retry_at=clock.after(-1), outcome="storage_unreachable")
+    assert segments.wait(engine, take(engine, job_id, 1), delay=-1, outcome="storage_unreachable")
     assert segments.requeue_lapsed(engine) == 1
     assert states(engine, job_id) == [State.WAITING, State.QUEUED, State.QUEUED]
 
@@ -254,3 +267,51 @@ def test_a_piece_that_is_gone_is_no_input(engine, cut):
     piece = next(asset for asset in assets.of_job(engine, job_id) if asset.retention is Retention.INTERMEDIATE)
     assets.record_destruction(engine, piece, verified="x")
     assert take(engine, job_id, 0).input is None
+
+
+def test_handing_back_is_as_if_the_attempt_had_not_been(engine, cut):
+    job_id = cut()
+    segments.mark_sent(engine, [segment for _, segment in segments.unsent(engine, limit=9)])
+    claim = take(engine, job_id, 0)
+    assert segments.holds(engine, claim)
+    back = segments.hand_back(engine, claim, outcome="stopped")
+    assert (back.state, back.tries, back.returns, back.holder) == (State.QUEUED, 0, 1, None)
+    assert [segment.number for _, segment in segments.unsent(engine, limit=9)] == [0]
+    assert not segments.holds(engine, claim)
+    assert segments.hand_back(engine, claim, outcome="stopped") is None
+
+
+def test_waiting_for_our_own_fault_counts_no_try(engine, cut):
+    job_id = cut()
+    assert segments.wait(engine, take(engine, job_id, 0), delay=-1, outcome="storage_unreachable", counted=False)
+    with engine.connect() as connection:
+        first = segments.of_job(connection, job_id)[0]
+    assert (first.state, first.tries, first.returns) == (State.WAITING, 0, 1)
+
+
+def test_a_confirmation_is_of_the_message_that_was_sent_and_of_no_later_one(engine, cut, set_segment):
+    job_id = cut()
+    sent = [segment for _, segment in segments.unsent(engine, limit=1)]
+    take(engine, job_id, 0)
+    set_segment(job_id, 0, lease_until=clock.after(-1))
+    assert segments.requeue_lapsed(engine) == 1
+    segments.mark_sent(engine, sent)
+    assert [segment.number for _, segment in segments.unsent(engine, limit=9)] == [0, 1, 2]
+
+
+def test_a_holder_takes_what_it_holds_already_and_counts_it_once(engine, cut):
+    job_id = cut()
+    take(engine, job_id, 0)
+    again = take(engine, job_id, 0)
+    assert (again.fence, again.tries) == (2, 1)
+
+
+def test_an_end_that_is_repeated_says_the_same(engine, cut):
+    job_id = cut(count=2)
+    first, last = take(engine, job_id, 0), take(engine, job_id, 1)
+    assert finish(engine, first)
+    part = reserve(engine, job_id)
+    assert segments.finish(engine, last, part_id=part.id, size=3, units=10).joinable
+    assert segments.finish(engine, last, part_id=part.id, size=3, units=10) is not None
+    assert segments.finish(engine, last, part_id=reserve(engine, job_id).id, size=3, units=10) is None
+    assert jobs.get(engine, job_id).stage is Stage.JOIN

@@ -30,21 +30,23 @@ def worker(busy: Stage) -> Process:
     return next(process for process in busy.processes if process.log.name.startswith("worker"))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def overdue(busy: Stage) -> str:
-    """A job on the busy stage whose upload is due in a second, made early so that no test waits for the sweep."""
+    """A job on the busy stage whose upload is due in a second."""
+    changes = {"effect": "pass-through", "parameters": {}, "owner": "owner-of-the-overdue", "consent": None}
     # Else the outbox gives the upload up before the sweep finds it.
-    changes = {
-        "effect": "pass-through",
-        "parameters": {},
-        "owner": "owner-of-the-overdue",
-        "consent": None,
-        "lease": 600,
-    }
-    job, asset = rows.create(busy.engine, due_at=clock.after(1), **changes)
+    job, asset = rows.create(busy.engine, due_at=clock.after(1), lease=600, **changes)
     assert asset is not None and asset.key is not None
     busy.store.put(asset.key, io.BytesIO(b"bytes"), 5)
+    rows.set_asset(busy.engine, asset.id, lease_until=clock.after(-1))
     return str(job.id)
+
+
+@pytest.fixture(autouse=True)
+def _overdue_early(request: pytest.FixtureRequest) -> None:
+    """Make the overdue job with the stage, so that the test that waits for the sweep need not wait long."""
+    if "busy" in request.fixturenames:
+        request.getfixturevalue("overdue")
 
 
 @pytest.fixture(scope="session")

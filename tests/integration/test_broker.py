@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import socket
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from db.states import State
 from db.tables import JOBS
 from mayfly import Client
+from media.errors import StorageUnavailable
 from tasks import broker, dead_letters, outbox, queues
 from tasks.errors import BrokerMissing, TopologyMismatch
 from tests.integration.stage import Stage, wait_for
@@ -214,8 +214,9 @@ def test_a_missing_server_is_exit_code_3(topology: Stage, photo: Path, variable:
 def test_an_upload_that_the_store_refuses_fails_its_row(topology: Stage):
     away = f"s3://nobody:hidden@127.0.0.1:{closed_port()}/none?secure=false"
     settings = topology.settings.model_copy(update={"storage_url": type(topology.settings.storage_url)(away)})
-    with Client(settings) as client, contextlib.suppress(Exception):
-        client.submit(io.BytesIO(b"\xff\xd8\xff" + bytes(1000)), "pass-through", owner="owner-refused")
+    upload = io.BytesIO(b"\xff\xd8\xff" + bytes(1000))
+    with Client(settings) as client, pytest.raises(StorageUnavailable):
+        client.submit(upload, "pass-through", owner="owner-refused")
     with Client(topology.settings) as client:
         newest = client.jobs(limit=1)[0]
         assert (newest.state, newest.error) == (State.FAILED, "storage_unreachable")

@@ -44,7 +44,7 @@ def replaced_after_each_job(stage: Stage, photo: Path) -> None:
         job = stage.queue("pass-through", photo)
         assert stage.wait_final(job).state is State.DONE
         effects = [holder for part, _, holder in stage.attempts(job) if part == "effect"]
-        children += [int(holder.split(":")[1]) for holder in effects]
+        children += [int(holder.split(":")[2]) for holder in effects]
     assert len(set(children)) == 2, "a child over its memory did two jobs"
     wait_for("the first child's end", lambda: not psutil.pid_exists(children[0]))
 

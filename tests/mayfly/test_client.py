@@ -20,8 +20,8 @@ from effects.contract import Locality
 from effects.errors import InvalidParameters, UnknownEffect
 from errors import MayflyError
 from mayfly import Client, Output, Settings
-from mayfly.errors import DeviceEffect, InvalidSource, JobFailed, WaitTimeout
-from media.errors import EmptyFile, StorageUnavailable, TooLarge, UnsupportedMedia, WrongKind
+from mayfly.errors import DeviceEffect, InvalidSource, InvalidTarget, JobFailed, PartlySubmitted, WaitTimeout
+from media.errors import EmptyFile, TooLarge, UnsupportedMedia, WrongKind
 from tests.media.clips import streams
 from workers.embedded import Embedded
 
@@ -90,7 +90,9 @@ class Bytes(io.RawIOBase):
         (UnsupportedMedia, "anime", {}, b"#EXTM3U\n"),
         (TooLarge, "anime", {}, Bytes(3 * 1024**3)),
         (InvalidSource, "anime", {}, "/nowhere/anna.jpg"),
+        (InvalidSource, "anime", {}, "/nowhere/anna\0.jpg"),
         (InvalidSource, "anime", {}, object()),
+        (InvalidSource, "anime", {}, io.StringIO("a text, not bytes")),
     ],
 )
 def test_what_is_refused_leaves_nothing(client, photo, error, effect, params, source):
@@ -153,31 +155,68 @@ def test_all_are_checked_before_the_first_is_stored(client, photo):
     assert stored(client) == (0, 0, 0)
 
 
-def test_what_was_uploaded_before_another_upload_failed_is_sent(client, photo, monkeypatch):
-    put, uploads, sent = client._store.put, [], []
+class Fragile(io.BytesIO):
+    """A picture that can be looked at, but whose bytes end in an error when they are stored."""
 
-    def put_or_fail(key, *args):
-        uploads.append(key)
-        if len(uploads) == 3:
-            raise StorageUnavailable("the object store does not answer")
-        put(key, *args)
+    def read(self, size=-1):
+        if self.tell() > 5_000_000:
+            raise OSError("gone")
+        return super().read(size)
 
-    monkeypatch.setattr("mayfly.client.UPLOADS", 1)
-    monkeypatch.setattr(client._store, "put", put_or_fail)
+    @classmethod
+    def make(cls):
+        return cls(b"\xff\xd8\xff" + bytes(8_000_000))
+
+
+def test_what_was_queued_before_another_upload_failed_is_told_and_sent(client, photo, monkeypatch):
+    sent = []
+    monkeypatch.setattr("mayfly.many.UPLOADS", 1)
     monkeypatch.setattr(client, "_send", lambda rows: sent.extend(str(row.id) for row in rows))
-    with pytest.raises(StorageUnavailable):
-        client.submit_many([photo] * 3, "pass-through")
-    assert sorted(sent) == sorted(job.id for job in client.jobs() if job.state is State.QUEUED)
-    assert len(sent) == 2
+    with pytest.raises(PartlySubmitted, match=r"^3 of 5: .*2 others") as raised:
+        client.submit_many([photo, photo, Fragile.make(), photo, photo], "pass-through")
+    assert (raised.value.code, raised.value.position) == ("invalid_source", 3)
+    assert isinstance(raised.value.__cause__, InvalidSource)
+    told = [job.id for job in raised.value.submitted]
+    assert len(told) == 2
+    assert sorted(sent) == sorted(told) == sorted(job.id for job in client.jobs() if job.state is State.QUEUED)
+
+
+def test_uploads_that_run_when_another_fails_are_told_too(client, photo, monkeypatch):
+    failed, queue = threading.Event(), client._queue
+    slow, fragile = io.BytesIO(photo.read_bytes()), Fragile.make()
+
+    def queue_slowly(wanted, source):
+        if source is slow:
+            assert failed.wait(20)
+        try:
+            return queue(wanted, source)
+        except InvalidSource:
+            failed.set()
+            raise
+
+    monkeypatch.setattr(client, "_queue", queue_slowly)
+    with pytest.raises(PartlySubmitted) as raised:
+        client.submit_many([slow, fragile, *[photo] * 40], "pass-through")
+    queued = [job.id for job in reversed(client.jobs()) if job.state is State.QUEUED]
+    assert sorted(job.id for job in raised.value.submitted) == sorted(queued)
+    # Jobs are told in the order of their sources, and this one was queued last.
+    assert raised.value.submitted[0].id == queued[-1]
+    assert len(queued) < 40
+
+
+def test_where_nothing_is_queued_the_error_itself_is_raised(client):
+    with pytest.raises(InvalidSource):
+        client.submit_many([Fragile.make()], "pass-through")
+    assert [job.state for job in client.jobs()] == [State.FAILED]
 
 
 def test_many_messages_are_noted_together(client, photo, monkeypatch):
     sent = []
-    monkeypatch.setattr("mayfly.client.SEND_SECONDS", 60)
+    monkeypatch.setattr("mayfly.many.SEND_SECONDS", 60)
     monkeypatch.setattr(client, "_send", lambda rows: sent.append([str(row.id) for row in rows]))
     jobs = client.submit_many([photo.read_bytes()] * 19, "pass-through")
     assert [len(rows) for rows in sent] == [8, 8, 3]
-    assert [row for rows in sent for row in rows] == [job.id for job in jobs]
+    assert sorted(row for rows in sent for row in rows) == sorted(job.id for job in jobs)
 
 
 def test_a_submit_stores_the_upload_and_no_name(client, photo):
@@ -213,21 +252,46 @@ def test_the_same_key_is_the_same_job(client, photo):
 
 
 def test_an_upload_that_fails_leaves_a_failed_job_and_no_bytes(client):
-    class Torn(io.BytesIO):
-        def read(self, size=-1):
-            if self.tell() > 5_000_000:
-                raise OSError("gone")
-            return super().read(size)
-
-    with pytest.raises(StorageUnavailable):
-        client.submit(Torn(b"\xff\xd8\xff" + bytes(8_000_000)), "pass-through")
+    with pytest.raises(InvalidSource):
+        client.submit(Fragile.make(), "pass-through")
     (job,) = client.jobs()
-    assert (job.state, job.error) == (State.FAILED, "storage_unreachable")
+    assert (job.state, job.error) == (State.FAILED, "invalid_source")
     assert [receipt.retention for receipt in client.receipts(job)] == ["input"]
     assert [path for path in client._store.root.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("job", ["no id", "", str(uuid.uuid4()), uuid.uuid4()])
+def test_a_source_that_shrinks_is_told_so_and_one_that_grows_is_what_it_was(client, photo, tmp_path):
+    class Shrinking(io.BytesIO):
+        def read(self, size=-1):
+            return b"" if self.tell() > 5_000_000 else super().read(size)
+
+    with pytest.raises(InvalidSource, match="shorter"):
+        client.submit(Shrinking(b"\xff\xd8\xff" + bytes(8_000_000)), "pass-through")
+    content = photo.read_bytes()
+
+    class Growing(io.BytesIO):
+        def seek(self, offset, whence=0):
+            return len(content) if whence == io.SEEK_END else super().seek(offset, whence)
+
+    job = client.submit(Growing(content + b"more"), "pass-through")
+    assert client._store.read(client.assets(job)[0].key) == content
+
+
+def test_an_interrupted_upload_leaves_no_bytes(client):
+    class Interrupted(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() > 5_000_000:
+                raise KeyboardInterrupt
+            return super().read(size)
+
+    with pytest.raises(KeyboardInterrupt):
+        client.submit(Interrupted(b"\xff\xd8\xff" + bytes(8_000_000)), "pass-through")
+    (job,) = client.jobs()
+    assert (job.state, job.error) == (State.FAILED, "upload_abandoned")
+    assert [path for path in client._store.root.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("job", ["no id", "", "0b5e3c0a-9f0e-4c2b-8d53-1f4c6f2b7a10", uuid.uuid4(), 4711, None])
 def test_unknown_jobs(client, job):
     for call in (client.status, client.cancel, client.wait, lambda one: client.result(one, io.BytesIO())):
         with pytest.raises(UnknownJob) as raised:
@@ -394,8 +458,14 @@ def test_a_result_whose_time_is_over_is_gone(working, photo):
 def test_a_target_that_cannot_be_written_leaves_no_part(working, photo, tmp_path):
     job = working.wait(working.submit(photo, "pass-through"), timeout=60)
     (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError, match="taken"):
-        working.result(job, tmp_path / "taken")
+    for target in (tmp_path / "taken", tmp_path / "nowhere" / "x.jpg"):
+        with pytest.raises(InvalidTarget) as raised:
+            working.result(job, target)
+        assert "taken" not in str(raised.value)
+    closed = io.BytesIO()
+    closed.close()
+    with pytest.raises(InvalidTarget):
+        working.result(job, closed)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from importlib import resources
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -19,10 +20,12 @@ from tests.media import clips
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 def test_the_target_chooses_a_pictures_format(photo, tmp_path, suffix):
-    target, done = tmp_path / f"out{suffix.upper()}", []
-    local.apply(photo, target, "enhance", {"scale": "2"}, on_progress=lambda *progress: done.append(progress))
+    source, target, done = tmp_path / "in.png", tmp_path / f"out{suffix.upper()}", []
+    with Image.open(photo) as picture:
+        picture.crop((200, 60, 296, 140)).save(source)
+    local.apply(source, target, "enhance", {"scale": "2"}, on_progress=lambda *progress: done.append(progress))
     assert sniff.sniff(target.read_bytes()).suffix == suffix
-    with Image.open(photo) as before, Image.open(target) as after:
+    with Image.open(source) as before, Image.open(target) as after:
         assert after.size == (before.width * 2, before.height * 2)
     assert done == [(1, 1)]
 
@@ -123,12 +126,14 @@ def test_ctrl_c_ends_the_children_and_leaves_nothing(clip, tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
     try:
         end = time.monotonic() + 60
-        while not list(tmp_path.glob(".*.part")) and time.monotonic() < end:
-            time.sleep(0.05)
-        time.sleep(1)
+        # The decoder and the encoder.
+        while len(children := psutil.Process(process.pid).children()) < 2:
+            assert time.monotonic() < end, "the pipe has not begun"
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert "Traceback" not in process.stderr.read()
+        assert [child for child in children if child.is_running()] == []
     finally:
         process.kill()
         process.wait()

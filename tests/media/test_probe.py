@@ -76,6 +76,7 @@ def test_random_damage_gives_our_errors_only(tmp_path, clip):
     good = clip.read_bytes()
     dice = random.Random(7)
     path = tmp_path / "clip.mp4"
+    refused = 0
     for _ in range(12):
         bad = bytearray(good)
         for _ in range(200):
@@ -85,7 +86,9 @@ def test_random_damage_gives_our_errors_only(tmp_path, clip):
         try:
             probe.probe_video(path, LIMITS)
         except (DamagedMedia, UnsupportedMedia, TooLarge) as error:
+            refused += 1
             assert str(tmp_path) not in str(error)
+    assert refused > 6
 
 
 def test_playlists_read_no_siblings(tmp_path, clip):
@@ -106,14 +109,17 @@ def test_playlists_read_no_siblings(tmp_path, clip):
 def test_limits_name_themselves(clip):
     for limits, word in [
         (Limits(max_bytes=1000), "1,000 bytes"),
-        (Limits(max_frame_pixels=320 * 180 - 1), "57,599"),
+        (
+            Limits(max_frame_pixels=320 * 180 - 1),
+            "the frames are too large",
+        ),  # ffprobe refuses before it says how large
         (Limits(max_side=319), "319"),
         (Limits(max_frames=49), "49 frames"),
         (Limits(max_seconds=1.5), "1.5 seconds"),
     ]:
         with pytest.raises(TooLarge) as caught:
             probe.probe_video(clip, limits)
-        assert limits.max_frame_pixels < 60_000 or word in str(caught.value)
+        assert word in str(caught.value)
 
 
 def test_failures_are_told_apart_and_quote_nothing():

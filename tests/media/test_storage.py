@@ -1,6 +1,8 @@
 """Both stores, by the same tests: an object is whole or not there, and what is destroyed is gone."""
 
 import datetime
+import errno
+import http.server
 import io
 import threading
 import uuid
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from media import storage
-from media.errors import ObjectMissing, StorageError, StorageUnavailable
+from media.errors import DiskFull, MachineFault, ObjectMissing, StorageError, StorageFull, StorageUnavailable
 from media.storage_folder import FolderStore
 from media.storage_s3 import PART_BYTES, S3Store
 
@@ -128,8 +130,9 @@ def test_a_listing_tells_key_size_and_time(store, prefix):
 @pytest.mark.parametrize("error", [OSError("gone"), KeyboardInterrupt(), ValueError("x")], ids=type)
 def test_an_interrupted_upload_leaves_no_object(store, prefix, error):
     key = f"{prefix}/a"
-    with pytest.raises((StorageError, type(error))):
+    with pytest.raises(type(error)) as raised:  # the caller's own, and not the store's
         store.put(key, Broken(3 * MIB, error), 5 * MIB)
+    assert raised.value is error
     assert store.size(key) is None
     with pytest.raises(ObjectMissing):
         store.read(key)
@@ -166,7 +169,7 @@ def test_what_an_interrupted_upload_of_several_parts_left_is_listed_and_destroye
             if self.left <= 0:
                 stuck.set()
                 release.wait(60)
-                raise OSError
+                raise OSError("killed")
             count = min(size, self.left)
             self.left -= count
             return b"x" * count
@@ -175,7 +178,7 @@ def test_what_an_interrupted_upload_of_several_parts_left_is_listed_and_destroye
     key = f"{prefix}/a"
 
     def upload():
-        with pytest.raises(StorageError):
+        with pytest.raises(OSError, match="killed"):
             store.put(key, Killed(), 2 * PART_BYTES + MIB)
 
     thread = threading.Thread(target=upload, daemon=True)
@@ -190,6 +193,33 @@ def test_what_an_interrupted_upload_of_several_parts_left_is_listed_and_destroye
         release.set()
         thread.join(60)
     assert store.size(key) is None
+
+
+class Full(io.RawIOBase):
+    """A target that takes some bytes and then fails as a full disk does."""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_target_that_fails_is_not_the_stores_fault(store, prefix):
+    put(store, f"{prefix}/a")
+    with pytest.raises(OSError, match="No space"):
+        store.write_to(f"{prefix}/a", Full())
+    assert store.read(f"{prefix}/a") == b"content"
+
+
+def test_a_file_that_cannot_be_written_is_this_machines_fault(store, prefix, tmp_path):
+    put(store, f"{prefix}/a")
+    with pytest.raises(DiskFull):
+        store.fetch(f"{prefix}/a", Path("/dev/full"))
+    with pytest.raises(MachineFault) as raised:
+        store.fetch(f"{prefix}/a", tmp_path / "gone" / "target")
+    assert type(raised.value) is MachineFault
+    assert str(tmp_path) not in str(raised.value)
 
 
 def test_neighbours_come_and_go_at_once(store, prefix):
@@ -268,6 +298,79 @@ def test_a_folder_that_cannot_be_written_is_said_in_our_words(tmp_path):
     with pytest.raises(StorageUnavailable) as raised:
         put(store, "a")
     assert str(tmp_path) not in str(raised.value)
+
+
+def test_a_full_folder_is_said_to_be_full(tmp_path):
+    store = FolderStore(tmp_path)
+    (tmp_path / "a.part").symlink_to("/dev/full")
+    with pytest.raises(StorageFull) as raised:
+        put(store, "a")
+    assert raised.value.code == "storage_full"
+
+
+def test_a_full_bucket_is_said_to_be_full():
+    """In the words of Ceph's quota, which a trial server of ours has none of."""
+
+    class Quota(http.server.BaseHTTPRequestHandler):
+        def do_PUT(self):
+            answer = b"<Error><Code>QuotaExceeded</Code></Error>"
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(403)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Quota) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            with pytest.raises(StorageFull):
+                put(storage.connect(f"s3://key:secret@127.0.0.1:{server.server_port}/bucket?secure=false"), "a")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store, target: store.size("loop/a"),
+        lambda store, target: store.read("loop/a"),
+        lambda store, target: store.fetch("loop/a", target),
+        lambda store, target: store.write_to("loop/a", io.BytesIO()),
+        lambda store, target: store.destroy("loop/a"),
+        lambda store, target: put(store, "loop/a"),
+        lambda store, target: list(store.objects()),
+    ],
+    ids=["size", "read", "fetch", "write_to", "destroy", "put", "objects"],
+)
+def test_a_folder_that_cannot_be_looked_into_is_no_empty_one(tmp_path, call):
+    """An unread folder that passed for an empty one would be a receipt for bytes that are still there."""
+    store = FolderStore(tmp_path / "objects")
+    store.prepare()
+    (tmp_path / "objects" / "loop").symlink_to("loop")
+    with pytest.raises(StorageUnavailable) as raised:
+        call(store, tmp_path / "target")
+    assert str(tmp_path) not in str(raised.value)
+
+
+def test_a_root_that_is_not_there_is_no_empty_store(tmp_path):
+    """A disk that is not mounted: what lies on it is neither missing nor destroyed."""
+    store = FolderStore(tmp_path / "objects")
+    for call in (lambda: store.size("a"), lambda: store.read("a"), lambda: list(store.objects())):
+        with pytest.raises(StorageUnavailable) as raised:
+            call()
+        assert str(tmp_path) not in str(raised.value)
+
+
+def test_a_root_that_is_no_folder_is_no_empty_store(tmp_path):
+    (tmp_path / "objects").write_text("a file is in the way")
+    with pytest.raises(StorageUnavailable):
+        list(FolderStore(tmp_path / "objects").objects())
 
 
 def test_a_server_that_does_not_answer_is_said_in_our_words():

@@ -492,12 +492,14 @@ def test_a_hung_ffmpeg_is_ended(tmp_path, monkeypatch, which, limit):
 
 def test_a_slow_effect_is_no_stall(tmp_path):
     source = clips.make(tmp_path / "clip.mp4", size="640x360", seconds=0.4)
+    calls = itertools.count()
 
     def slow(frames):
-        time.sleep(1.2)
+        # Meanwhile the decoder's frames fill every buffer, and the encoder, which has got some, gets none.
+        time.sleep(3.5 if next(calls) == 2 else 0)
         return frames
 
-    assert transform(source, tmp_path / "out.mp4", slow, stall=1).frames == 10
+    assert transform(source, tmp_path / "out.mp4", slow, batch=1, stall=3).frames == 10
 
 
 def test_an_encoder_that_cannot_write_is_worth_a_retry(clip, tmp_path):

@@ -10,6 +10,7 @@ from media.errors import StorageUnavailable
 from media.storage_folder import FolderStore
 from purge import sweeper
 from purge.sweeper import Sweep
+from tests import clock, rows
 
 
 def test_what_is_due_is_destroyed_and_nothing_else(engine, store, uploaded):
@@ -32,11 +33,31 @@ def test_a_job_expires_with_its_input(engine, store, uploaded):
     assert "submit it again" in job.error_text
 
 
-def test_an_upload_expires_as_well(engine, store, uploaded):
-    job_id, asset = uploaded(-1, upload=False)
+@pytest.mark.parametrize("retention", [Retention.INPUT, Retention.FACE_INPUT])
+def test_an_upload_expires_as_well(engine, store, uploaded, retention):
+    job_id, asset = uploaded(-1, upload=False, retention=retention, lease=-1)
     sweeper.sweep(engine, store)
     assert jobs.get(engine, job_id).error == "expired"
     assert store.size(asset.key) is None
+
+
+def test_what_is_still_being_written_gets_its_receipt_when_its_writer_has_ended(engine, store, uploaded):
+    job_id, asset = uploaded(-1, upload=False)
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=0, failed=0)
+    # Its producer learns of it at the next renewal.
+    assert jobs.get(engine, job_id).error == "expired"
+    assert not jobs.extend_upload(engine, job_id, asset.id, lease=60)
+    assert assets.receipts(engine, [job_id]) == []
+    rows.set_asset(engine, asset.id, lease_until=clock.after(-1))
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=1, failed=0)
+    assert list(store.objects()) == []
+
+
+def test_a_job_whose_upload_is_gone_expires_whoever_destroyed_it(engine, store, uploaded):
+    job_id, asset = uploaded(-1)
+    sweeper.destroy(engine, store, asset)
+    sweeper.sweep(engine, store)
+    assert jobs.get(engine, job_id).error == "expired"
 
 
 def test_a_finished_job_does_not_expire_with_its_result(engine, store, uploaded):
@@ -115,7 +136,7 @@ def test_what_is_due_of_one_job(engine, store, uploaded):
 
 
 def test_what_an_interrupted_upload_left_goes_as_well(engine, store, uploaded):
-    job_id, asset = uploaded(-1, upload=False)
+    job_id, asset = uploaded(-1, upload=False, lease=-1)
     store.destroy(asset.key)
     with pytest.raises(StorageUnavailable):
         store.put(asset.key, io.BytesIO(b"123"), 5)

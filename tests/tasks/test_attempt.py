@@ -1,18 +1,29 @@
 """One attempt: what follows from how its work ended is in the table when it returns."""
 
 import dataclasses
+import errno
 import io
+import shutil
 import threading
+import time
+import uuid
 
+import celery.exceptions
 import pytest
+import sqlalchemy as sa
 
 from db import assets, claims, jobs
+from db.errors import DatabaseMissing
 from db.states import Retention, Stage, State
-from media.errors import DamagedMedia, StorageUnavailable
+from db.tables import JOBS
+from effects.errors import WeightsError
+from media.errors import DamagedMedia, DiskFull, MediaToolError, StorageUnavailable
 from purge import sweeper
-from tasks import attempt, holder
+from tasks import attempt, holder, watch
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost, InputGone, TimeOver
+from tasks.result import Made
+from tasks.result import store as store_result
 from tests import clock
 
 
@@ -51,7 +62,7 @@ def test_a_second_delivery_does_nothing(rt, job):
 
 def test_a_job_that_somebody_else_runs_is_left_to_them(rt, job):
     job_id = job()
-    assert claims.take(rt.engine, job_id, stage=Stage.INGEST, holder=holder.own(), lease=60)
+    assert claims.take(rt.engine, job_id, stage=Stage.INGEST, holder=f"{holder.own()}0", lease=60)
     assert run(rt, job_id, never).attempt == 1
 
 
@@ -68,12 +79,196 @@ def test_a_passing_error_waits_for_another_attempt(rt, job):
     job_id = job()
 
     def work(_):
-        raise StorageUnavailable("the object store does not answer")
+        raise MediaToolError
 
     found = run(rt, job_id, work)
-    assert (found.state, found.error) == (State.WAITING, None)
+    assert (found.state, found.error, found.tries, found.returns) == (State.WAITING, None, 1, 0)
     assert 5 < (found.retry_at - clock.now()).total_seconds() <= 7
     assert len(list(rt.store.objects())) == 1
+
+
+@pytest.mark.parametrize("error", [WeightsError("a weight is missing"), DiskFull(), OSError(errno.ENOSPC, "full")])
+def test_what_is_our_own_fault_is_no_attempt(rt, job, error):
+    job_id = job()
+
+    def work(_):
+        raise error
+
+    for returns in range(1, rt.settings.max_attempts + 3):
+        found = run(rt, job_id, work)
+        assert (found.state, found.error, found.tries, found.returns) == (State.WAITING, None, 0, returns)
+        with rt.engine.begin() as connection:
+            connection.execute(sa.update(JOBS).values(state="queued"))
+    assert len(list(rt.store.objects())) == 1
+
+
+def test_files_that_vanish_under_the_work_are_not_the_uploads_fault(rt, job):
+    job_id = job()
+
+    def work(running):
+        running.fetch(running.input(), "input")
+        shutil.rmtree(running.scratch)
+        raise DamagedMedia
+
+    found = run(rt, job_id, work)
+    assert (found.state, found.error, found.tries) == (State.WAITING, None, 0)
+    assert len(list(rt.store.objects())) == 1
+
+
+def test_a_stop_hands_the_job_back_at_its_next_frame(rt, job):
+    job_id = job()
+
+    def work(running):
+        made = running.reserve(Retention.RESULT, ".jpg")
+        rt.store.put(made.key, io.BytesIO(b"half"), 4)
+        rt.stopping.set()
+        running.progress(1)
+        pytest.fail("it goes on")
+
+    found = run(rt, job_id, work)
+    assert (found.state, found.error, found.tries, found.returns) == (State.QUEUED, None, 0, 1)
+    assert [entry.key.split("/")[0] for entry in rt.store.objects()] == ["input"]
+    # A worker that stops takes nothing, and keeps no message.
+    with pytest.raises(celery.exceptions.Reject) as raised:
+        run(rt, job_id, never)
+    assert raised.value.requeue
+    rt.stopping.clear()
+    assert run(rt, job_id, finish).state is State.DONE
+
+
+def test_a_stop_leaves_a_moment_for_what_is_nearly_done(rt, job):
+    def work(running):
+        rt.stopping.set()
+        time.sleep(0.5)
+        running.check()
+        finish(running)
+
+    assert run(rt, job(), work).state is State.DONE
+
+
+def test_work_that_does_not_look_is_given_up_and_its_process_ended(rt, job, monkeypatch):
+    monkeypatch.setattr(watch, "STOP_GRACE_SECONDS", 0.1)
+    ended = threading.Event()
+    stopping = dataclasses.replace(rt, end_process=ended.set)
+    job_id, seen = job(), []
+
+    def work(running):
+        stopping.stopping.set()
+        assert ended.wait(30)
+        seen.append((jobs.get(rt.engine, job_id).state, rt.working.wait_idle(0), running.claim.name))
+        finish(running)
+
+    found = run(stopping, job_id, work)
+    assert seen[0][:2] == (State.QUEUED, True)
+    # What a thread that could not be ended does later changes nothing.
+    assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
+    assert [entry.key.split("/")[0] for entry in rt.store.objects()] == ["input"]
+
+
+def test_a_cancelled_job_that_does_not_look_ends_its_process(rt, job):
+    ended = threading.Event()
+    ending = dataclasses.replace(rt, end_process=ended.set)
+    job_id = job()
+
+    def work(running):
+        begun = time.monotonic()
+        jobs.end(rt.engine, job_id, to=State.CANCELLED)
+        assert ended.wait(30)
+        assert time.monotonic() - begun < 2.5
+        running.check()
+
+    assert run(ending, job_id, work).state is State.CANCELLED
+    assert list(rt.store.objects()) == []
+
+
+def test_a_time_limit_reaches_work_that_does_not_look(rt, job):
+    ended = threading.Event()
+    settings = rt.settings.model_copy(update={"image_time_limit": 0.2})
+    ending = dataclasses.replace(rt, settings=settings, end_process=ended.set)
+    found = run(ending, job(), lambda _: ended.wait(30))
+    assert ended.is_set()
+    assert (found.state, found.error) == (State.FAILED, TimeOver.code)
+
+
+def test_waiting_for_a_server_is_not_the_effects_time(rt, job):
+    settings = rt.settings.model_copy(update={"image_time_limit": 0.5})
+    job_id, calls = job(), []
+
+    def away():
+        calls.append(time.monotonic())
+        if time.monotonic() - calls[0] < 1.5:
+            raise StorageUnavailable("the object store does not answer")
+
+    def work(running):
+        running.patiently(away)
+        running.progress(1)
+        finish(running)
+
+    assert run(dataclasses.replace(rt, settings=settings), job_id, work).state is State.DONE
+
+
+def test_who_waits_for_a_server_too_long_gives_the_job_back_uncounted(rt, job, monkeypatch):
+    monkeypatch.setattr(attempt, "HOLD_SECONDS", 0.3)
+    job_id = job()
+
+    def away():
+        raise StorageUnavailable("the object store does not answer")
+
+    found = run(rt, job_id, lambda running: running.patiently(away))
+    assert (found.state, found.error, found.tries, found.returns) == (State.WAITING, None, 0, 1)
+    # The next unit is not taken before the store answers.
+    assert rt.store_away.is_set()
+    other = job()
+    assert run(rt, other, finish).state is State.DONE
+    assert not rt.store_away.is_set()
+
+
+def test_what_a_committed_end_has_taken_over_survives_an_error_after_it(rt, job):
+    """As when the answer to the commit is lost, or the work fails between its end and its return."""
+    job_id = job()
+
+    def work(running):
+        finish(running)
+        raise OSError("the answer was lost")
+
+    assert run(rt, job_id, work).state is State.DONE
+    (left,) = rt.store.objects()
+    assert left.key.startswith("result/")
+
+
+def test_an_end_whose_answer_is_lost_is_repeated(rt, job, monkeypatch):
+    job_id, end, answers = job(), claims.finish, []
+
+    def lossy(*arguments, **options):
+        found = end(*arguments, **options)
+        answers.append(found)
+        if len(answers) == 1:
+            raise DatabaseMissing("the answer to the commit was lost")
+        return found
+
+    monkeypatch.setattr(claims, "finish", lossy)
+
+    def work(running):
+        store_result(running, Made(b"result", ".jpg"))
+
+    assert run(rt, job_id, work).state is State.DONE
+    assert len(answers) == 2
+    rt.destroyer.close()
+    (left,) = rt.store.objects()
+    assert left.key.startswith("result/")
+
+
+def test_an_unknown_job_is_a_dead_letter(rt):
+    with pytest.raises(celery.exceptions.Reject) as raised:
+        attempt.run(rt, uuid.uuid4(), Stage.INGEST, never)
+    assert not raised.value.requeue
+
+
+def test_a_holder_whose_claim_was_not_confirmed_has_it(rt, job):
+    job_id = job()
+    assert claims.take(rt.engine, job_id, stage=Stage.INGEST, holder=holder.own(), lease=60)
+    found = run(rt, job_id, finish)
+    assert (found.state, found.tries) == (State.DONE, 1)
 
 
 def test_a_passing_error_passes_only_so_often(rt, job, change):
@@ -194,13 +389,14 @@ def test_the_heartbeat_keeps_the_lease(rt, job):
 
 
 def test_the_heartbeat_notices_a_lost_claim(rt, job):
-    short = dataclasses.replace(rt, settings=rt.settings.model_copy(update={"lease": 0.3}))
+    short = dataclasses.replace(rt, settings=rt.settings.model_copy(update={"lease": 30.0}))
     job_id = job()
     stopped = []
 
     def work(running):
         jobs.end(rt.engine, job_id, to=State.CANCELLED)
-        assert running.lost.wait(30)
+        while running.reason is None:
+            time.sleep(0.01)
         try:
             running.check()
         except ClaimLost:

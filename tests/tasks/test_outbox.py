@@ -6,8 +6,8 @@ import pytest
 
 from db import assets, claims, jobs
 from db.states import Stage, State
-from tasks import broker, outbox
-from tests import clock
+from tasks import outbox
+from tests import clock, rows
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def test_while_the_broker_is_away_it_stays_unsent(rt, job):
 def test_an_abandoned_upload_fails_and_its_bytes_go(rt, job, change):
     dead, alive = job(upload=False), job(upload=False)
     change(dead, lease_until=clock.after(-1))
+    rows.set_asset(rt.engine, assets.of_job(rt.engine, dead)[0].id, lease_until=clock.after(-1))
     outbox.resend(rt)
     found = jobs.get(rt.engine, dead)
     assert (found.state, found.error, found.parameters) == (State.FAILED, "upload_abandoned", None)
@@ -52,39 +53,49 @@ def test_a_lapsed_job_and_a_due_retry_are_queued_and_sent(rt, job, change):
     found = {one: claims.take(rt.engine, one, stage=Stage.INGEST, holder="h", lease=60) for one in (lapsed, ready)}
     claims.take(rt.engine, lives, stage=Stage.INGEST, holder="h", lease=60)
     change(lapsed, lease_until=clock.after(-1))
-    claims.wait(rt.engine, found[ready], retry_at=clock.after(-1), outcome="x")
+    claims.wait(rt.engine, found[ready], delay=-1, outcome="x")
     outbox.resend(rt)
     assert set(rt.sender.sent) == {lapsed, ready}
     assert jobs.get(rt.engine, lives).state is State.RUNNING
 
 
-def test_what_was_confirmed_and_is_in_no_queue_is_sent_again(full, job, change, monkeypatch):
-    lost = job()
-    jobs.mark_sent(full.engine, [lost])
-    depths = {"media": 0}
-    monkeypatch.setattr(broker, "depths", lambda _: depths)
+def test_what_was_confirmed_long_ago_is_sent_again_however_long_the_queue(full, job, change):
+    lost, waiting = job(), job()
+    jobs.mark_sent(full.engine, [jobs.get(full.engine, one) for one in (lost, waiting)])
     outbox.resend(full)
     assert full.sender.sent == []  # confirmed just now
     change(lost, sent_at=clock.after(-outbox.LOST_SECONDS - 1))
-    depths["media"] = 3
-    outbox.resend(full)
-    assert full.sender.sent == []  # it may be one of the three
-    depths.clear()
-    outbox.resend(full)
-    assert full.sender.sent == []  # nobody knows how deep the queue is
-    depths["media"] = 0
     outbox.resend(full)
     assert full.sender.sent == [lost]
     outbox.resend(full)
     assert full.sender.sent == [lost]
 
 
-def test_a_lost_job_whose_effect_is_not_here_stops_no_other(full, job, change, monkeypatch):
+def test_each_further_message_comes_after_twice_the_time(full, job, change):
+    one = job()
+    change(one, queued_at=clock.after(-250), sent_at=clock.after(-100))
+    outbox.resend(full)
+    assert full.sender.sent == []  # the last came after 150 s
+    change(one, queued_at=clock.after(-250), sent_at=clock.after(-130))
+    outbox.resend(full)
+    assert full.sender.sent == [one]
+
+
+def test_after_an_outage_leases_are_renewed_before_they_lapse(rt, job, change):
+    job_id = job()
+    claims.take(rt.engine, job_id, stage=Stage.INGEST, holder="h", lease=60)
+    change(job_id, lease_until=clock.after(-1))
+    rt.outages.note()
+    outbox.resend(rt)
+    assert jobs.get(rt.engine, job_id).state is State.RUNNING
+
+
+def test_a_lost_job_whose_effect_is_not_here_stops_no_other(full, job, change):
     elsewhere, lost = job(effect="elsewhere"), job()
     claim = claims.take(full.engine, elsewhere, stage=Stage.INGEST, holder="h", lease=60)
     claims.advance(full.engine, claim, to=Stage.EFFECT, units_total=1)
     for one in (elsewhere, lost):
         change(one, sent_at=clock.after(-outbox.LOST_SECONDS - 1))
-    monkeypatch.setattr(broker, "depths", lambda _: {"media": 0})
     outbox.resend(full)
-    assert full.sender.sent == [lost]
+    # The sender knows who has an effect.
+    assert set(full.sender.sent) == {elsewhere, lost}

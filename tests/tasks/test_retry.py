@@ -1,8 +1,8 @@
 """What is worth another attempt, by the error's type alone."""
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 
+from db import errors as database
 from effects import errors as effects
 from media import errors as media
 from tasks import errors as tasks
@@ -10,21 +10,13 @@ from tasks import retry
 from tasks.retry import Failure, Retry
 
 
-def verdict(error, *, tries=1, max_tries=3, delay=5.0):
-    return retry.verdict(error, tries=tries, max_tries=max_tries, delay=delay)
+def verdict(error, *, tries=1, max_tries=3, delay=5.0, returns=0):
+    return retry.verdict(error, tries=tries, max_tries=max_tries, delay=delay, returns=returns)
 
 
 @pytest.mark.parametrize(
     "error",
-    [
-        media.StorageUnavailable("x"),
-        media.ObjectMissing("x"),
-        media.MediaToolError(),
-        effects.WeightsError("x"),
-        OSError("x"),
-        MemoryError(),
-        RuntimeError("x"),
-    ],
+    [media.ObjectMissing("x"), media.MediaToolError(), OSError("x"), MemoryError(), RuntimeError("x")],
     ids=lambda error: type(error).__name__,
 )
 def test_what_may_pass_is_tried_again(error):
@@ -34,6 +26,27 @@ def test_what_may_pass_is_tried_again(error):
     found = verdict(error, tries=3)
     assert isinstance(found, Failure)
     assert found.code == code
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        media.StorageUnavailable("x"),
+        media.DiskFull(),
+        media.MachineFault(),
+        database.DatabaseMissing("x"),
+        effects.WeightsError("x"),
+        tasks.BrokerMissing("x"),
+        tasks.ScratchGone("x"),
+        tasks.StillAway("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_our_own_fault_uses_no_attempt_and_never_fails_a_job(error):
+    for tries in (1, 3, 99):
+        assert verdict(error, tries=tries) == Retry(delay=5.0, code=error.code, counted=False)
+    delays = [verdict(error, returns=returns).delay for returns in (0, 1, 2, 3, 50)]
+    assert delays == [5, 10, 20, retry.MOST_SECONDS, retry.MOST_SECONDS]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +67,6 @@ def test_what_may_pass_is_tried_again(error):
 )
 def test_what_would_say_the_same_again_fails_at_once(error):
     assert verdict(error) == Failure(error.code, str(error))
-
-
-def test_celerys_time_limit_is_ours():
-    found = verdict(SoftTimeLimitExceeded())
-    assert isinstance(found, Failure)
-    assert found.code == "time_limit"
 
 
 def test_a_foreign_errors_text_is_shown_to_nobody():

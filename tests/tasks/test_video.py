@@ -12,7 +12,7 @@ from db import assets, jobs, segments
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
 from media import bounds, probe
-from media.errors import MediaToolError, StorageUnavailable
+from media.errors import MediaToolError
 from tasks import attempt, effect, ingest, outbox, pace, video
 from tasks.attempt import Attempt
 from tests import clock
@@ -137,7 +137,7 @@ def test_only_the_segment_that_failed_is_tried_again(hurried, long_job):
     run(hurried, long_job, 1)
 
     def work(_):
-        raise StorageUnavailable("the object store does not answer")
+        raise MediaToolError
 
     run(hurried, long_job, 0, work=work)
     assert [row.state for row in rows(hurried, long_job)] == [State.WAITING, State.DONE, State.QUEUED]

@@ -20,13 +20,21 @@ def upgrade() -> None:
     op.add_column("assets", sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True))
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("uq_jobs_idempotency_key"), type_="unique")
+    op.create_index("uq_jobs_owner_idempotency_key", "jobs", ["owner", "idempotency_key"], unique=True)
+    without_owner = sa.text("owner IS NULL")
     op.create_index(
-        "uq_jobs_owner_idempotency_key", "jobs", [sa.text("coalesce(owner, '')"), "idempotency_key"], unique=True
+        "uq_jobs_key_without_owner",
+        "jobs",
+        ["idempotency_key"],
+        unique=True,
+        sqlite_where=without_owner,
+        postgresql_where=without_owner,
     )
 
 
 def downgrade() -> None:
     """Undo this revision."""
+    op.drop_index("uq_jobs_key_without_owner", table_name="jobs")
     op.drop_index("uq_jobs_owner_idempotency_key", table_name="jobs")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_unique_constraint(op.f("uq_jobs_idempotency_key"), ["idempotency_key"])

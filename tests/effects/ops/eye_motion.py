@@ -6,6 +6,7 @@ pixels; results are in pixels of the picture, along the face's own directions: t
 
 import cv2
 import numpy as np
+from scipy import signal
 
 from effects.vision import face_points as names
 from tests.effects.ops import grimaces
@@ -60,21 +61,24 @@ def iris_shift(before, after, face, lids):
         lids: (478, 2), where the lids are in `after`, which cover some of the iris.
     """
     shifts = []
+    y, x = np.mgrid[:_HEIGHT, :_WIDTH]
+    disc = (x - _WIDTH / 2) ** 2 + (y - _HEIGHT / 2) ** 2 < _DISC**2
     for eye, _, _ in _eyes(face):
-        first, second = eye.crop(before), eye.crop(after)
-        y, x = np.mgrid[:_HEIGHT, :_WIDTH]
-        disc = (x - _WIDTH / 2) ** 2 + (y - _HEIGHT / 2) ** 2 < _DISC**2
-        rows, columns = np.nonzero(disc & eye.opening(face.points))
-        seen, values = eye.opening(lids), first[rows, columns]
-        found = []
-        for down in range(-_FAR, _FAR + 1):
-            for right in range(-_FAR, _FAR + 1):
-                there = seen[rows + down, columns + right]
-                if there.mean() > _SEEN:
-                    error = second[rows + down, columns + right][there] - values[there]
-                    found.append((np.mean(error**2), right, down))
-        shifts.append(np.array(min(found)[1:]) / eye.scale)
+        first, second = eye.crop(before).astype(float), eye.crop(after).astype(float)
+        iris, seen = (disc & eye.opening(face.points)).astype(float), eye.opening(lids).astype(float)
+        count = np.round(_sums(seen, iris))
+        # The sum of (second - first)², where the iris is seen.
+        error = _sums(seen * second**2, iris) - 2 * _sums(seen * second, iris * first) + _sums(seen, iris * first**2)
+        error = np.where(count > _SEEN * iris.sum(), error / np.maximum(count, 1), np.inf)
+        down, right = np.unravel_index(np.argmin(error), error.shape)
+        shifts.append(np.array([right - _FAR, down - _FAR]) / eye.scale)
     return np.mean(shifts, 0)
+
+
+def _sums(picture, patch):
+    """(2 × far + 1)²: the sum of picture times patch for each shift of the patch, down and to the right."""
+    found = signal.fftconvolve(picture, patch[::-1, ::-1])
+    return found[_HEIGHT - 1 - _FAR : _HEIGHT + _FAR, _WIDTH - 1 - _FAR : _WIDTH + _FAR]
 
 
 def opening_change(before, after, face):

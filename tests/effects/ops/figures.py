@@ -1,5 +1,6 @@
 """Whole bodies to measure: the astronaut's head on a drawn body, as no library brings a free picture of one."""
 
+import functools
 import itertools
 
 import cv2
@@ -17,6 +18,16 @@ _HEAD = (
 
 def standing(background=(186, 190, 196)):
     """(900, 560, 3) uint8 and (900, 560) float32: the picture, and exactly where the person is; arms a little apart."""
+    picture, cover = _person()
+    around = np.broadcast_to(np.asarray(background, np.float32), picture.shape)
+    grain = np.random.default_rng(2).normal(0, 2, picture.shape)
+    mixed = picture * cover + around * (1 - cover) + grain * cover
+    return np.clip(mixed, 0, 255).round().astype(np.uint8), cover[..., 0].copy()
+
+
+@functools.cache
+def _person():
+    """The same before nothing, as float32; drawn once, which takes a second."""
     picture = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     cover = np.zeros((HEIGHT, WIDTH), np.float32)
     for side in (-1, 1):
@@ -33,10 +44,7 @@ def standing(background=(186, 190, 196)):
     _limb(picture, cover, [(x, 170, 26), (x, 205, 30)], _SKIN)
     _head(picture, cover, (x, 172))
     cover = np.clip(cv2.GaussianBlur(cover, (0, 0), 0.8), 0, 1)[..., None]
-    around = np.broadcast_to(np.asarray(background, np.float32), picture.shape)
-    grain = np.random.default_rng(2).normal(0, 2, picture.shape)
-    mixed = picture * cover + around * (1 - cover) + grain * cover
-    return np.clip(mixed, 0, 255).round().astype(np.uint8), cover[..., 0]
+    return picture, cover
 
 
 def grid(period=36, width=3):

@@ -1,0 +1,118 @@
+"""What a producer asks for, checked before anything is stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Self
+
+from db import jobs
+from db.states import Retention, Stage
+from effects import registry
+from effects.contract import Declaration, Locality, Media, Parameters
+from mayfly import source
+from mayfly.errors import DeviceEffect, InvalidReference
+from media.errors import WrongKind
+from media.limits import Limits
+from media.output import Output
+from media.sniff import HEAD_BYTES, Format, sniff
+from purge.policy import Policy
+
+MAX_REFERENCE = 255  # characters; as the table has them
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """An effect with its parameters, for somebody; of which file is not said yet."""
+
+    declared: Declaration
+    parameters: Parameters
+    owner: str | None
+    consent: str | None
+    key: str | None
+    output: dict[str, Any] | None
+
+    @classmethod
+    def check(
+        cls,
+        effect: str,
+        params: Mapping[str, Any] | None,
+        *,
+        owner: str | None = None,
+        consent: str | None = None,
+        key: str | None = None,
+        output: Output | None = None,
+        preview: bool = False,
+    ) -> Self:
+        """Raises UnknownEffect, InvalidParameters, DeviceEffect, InvalidReference."""
+        declared = registry.declaration(effect)
+        if declared.locality is Locality.DEVICE:
+            raise DeviceEffect("this effect runs where the photo is; nothing is uploaded for it")
+        parameters = registry.parameters(effect, params or {})
+        for name, value in (("owner", owner), ("consent", consent), ("idempotency_key", key)):
+            if value is not None and not _is_reference(value):
+                raise InvalidReference(f"{name} is printable text of 1 to {MAX_REFERENCE} characters")
+        wishes = _wishes(output, preview=preview)
+        return cls(declared=declared, parameters=parameters, owner=owner, consent=consent, key=key, output=wishes)
+
+    def check_upload(self, stream: BinaryIO, size: int, limits: Limits) -> Format:
+        """What the file is by its first bytes. Raises InvalidSource, MediaError, InvalidParameters."""
+        start = stream.tell()
+        found = sniff(source.read(stream, HEAD_BYTES))
+        stream.seek(start)
+        if found.kind not in self.declared.media:
+            wanted = " or ".join(sorted(self.declared.media))
+            raise WrongKind(f"this effect takes no {found.kind}: send it {wanted}")
+        self.parameters.check_media(Media(found.kind))
+        limits.check_bytes(found.kind, size)
+        return found
+
+    def request(self, found: Format, stream: BinaryIO, policy: Policy) -> jobs.Request:
+        """As the table keeps it. With an idempotency key, the whole stream is read for its fingerprint."""
+        retention = Retention.FACE_INPUT if self.declared.face else Retention.INPUT
+        term = policy.term(retention)
+        picture = Media(found.kind) is Media.IMAGE
+        return jobs.Request(
+            effect=self.declared.name,
+            media=found.kind,
+            # A picture is probed by whoever decodes it; only a video is planned first.
+            stage=Stage.EFFECT if picture else Stage.INGEST,
+            units_total=1 if picture else None,
+            suffix=found.suffix,
+            parameters=self.parameters.model_dump(mode="json"),
+            output=self.output,
+            owner=self.owner,
+            consent=self.consent,
+            idempotency_key=self.key,
+            fingerprint=None if self.key is None else self._fingerprint(self.key, stream),
+            retention=retention,
+            due_after=term.due_after,
+            deadline_after=term.deadline_after,
+        )
+
+    def _fingerprint(self, key: str, stream: BinaryIO) -> str:
+        """What tells two requests under one key apart. Keyed by it, so that nobody learns which rows hold the same
+        picture by comparing them.
+        """
+        asked = {
+            "effect": self.declared.name,
+            "parameters": self.parameters.model_dump(mode="json"),
+            "output": self.output,
+            "content": source.digest(stream),
+        }
+        canonical = json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()
+        return hmac.new(key.encode(), canonical, hashlib.sha256).hexdigest()
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_REFERENCE and value.isprintable()
+
+
+def _wishes(output: Output | None, *, preview: bool) -> dict[str, Any] | None:
+    """What is kept of a producer's choices: those that were made."""
+    chosen = output.model_dump(mode="json", exclude_unset=True) if output else {}
+    wishes = ({"video": chosen} if chosen else {}) | ({"preview": True} if preview else {})
+    return wishes or None

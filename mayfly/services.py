@@ -1,0 +1,100 @@
+"""Database, object store and broker of a producer, each opened when it is first needed; used from several threads."""
+
+from __future__ import annotations
+
+import threading
+
+import sqlalchemy as sa
+
+from db import engine as engines
+from db import migrate
+from db.errors import DatabaseMissing
+from mayfly.notices import Notices
+from mayfly.patience import DATABASE, STORE
+from media import storage
+from media.storage import Store
+from settings import Settings
+from tasks.errors import BrokerMissing, BrokerRefused
+from tasks.sender import Sender
+
+BROKER = "the broker to answer"
+
+
+class Services:
+    """What is wrong with an address is raised at once, by the first call that needs it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._engine: sa.Engine | None = None
+        self._store: Store | None = None
+        self._sender: Sender | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database. Raises DatabaseMissing."""
+        with self._lock:
+            if self._engine is None:
+                try:
+                    engine = engines.connect(self.settings.resolved_database_url)
+                    migrate.ensure(engine)
+                except OSError:
+                    raise DatabaseMissing("the database's folder cannot be written; check MAYFLY_HOME") from None
+                self._engine = engine
+            return self._engine
+
+    @property
+    def store(self) -> Store:
+        """The object store. Raises StorageUnavailable."""
+        with self._lock:
+            if self._store is None:
+                store = storage.connect(self.settings.resolved_storage_url)
+                store.prepare()
+                self._store = store
+            return self._store
+
+    def open(self, notices: Notices) -> None:
+        """Open what an upload needs, so that a wrong address is found out before anything is stored.
+
+        Raises:
+            DatabaseMissing, StorageUnavailable: it does not answer.
+            BrokerRefused: the broker's address is wrong. One that is just away is said: the outbox sends.
+        """
+        with self._lock:
+            notices.on(DATABASE)
+            _ = self.engine
+            notices.on(STORE)
+            _ = self.store
+            if self._sender is None and not self.settings.embedded:
+                notices.on(BROKER)
+                self._probe(notices)
+                self._sender = self._make_sender()
+            notices.on(None)
+
+    @property
+    def sender(self) -> Sender | None:
+        """What sends messages, once `open` was called. None if embedded: a message would die with this process, and
+        the running worker reads the table.
+        """
+        return self._sender
+
+    def close(self) -> None:
+        """Close what was opened."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+
+    def _probe(self, notices: Notices) -> None:
+        from tasks import broker
+
+        try:
+            broker.probe(self.settings)
+        except BrokerRefused:
+            raise
+        except BrokerMissing:
+            notices.say("the broker does not answer; what is queued is sent to workers once it is back")
+
+    def _make_sender(self) -> Sender:
+        from tasks.app import create
+
+        return Sender(create(self.settings), self.engine, self.settings)

@@ -1,0 +1,27 @@
+"""Effects of tests find faces and people with one set of models, which looks at each picture once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from effects.vision import mediapipe_models
+from tests.effects.remembered import Remembered
+
+# Vision's own tests and the contract's ask the models themselves.
+WHERE = {"library", "networks", "ops"}
+
+
+@pytest.fixture(scope="session")
+def models() -> Remembered:
+    """The one set of models."""
+    return Remembered(mediapipe_models.MediapipeModels())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_set_of_models(request: pytest.FixtureRequest, models: Remembered) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name in WHERE:
+            patch.setattr(mediapipe_models, "MediapipeModels", lambda: models)
+        yield
