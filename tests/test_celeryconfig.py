@@ -10,7 +10,7 @@ from tasks.app import create
 
 URLS = {
     "broker_url": "amqp://user:geheim@broker.example/x",
-    "database_url": "postgresql+psycopg://x",
+    "database_url": "postgresql+psycopg://h/x",
     "storage_url": "s3://k:s@h/b",
 }
 
