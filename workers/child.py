@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
@@ -14,17 +13,19 @@ from celery import signals
 
 from effects import registry
 from effects.contract import Locality, Media
+from errors import MayflyError
 from settings import Settings
-from tasks import outage, queues, runtime
-from tasks.runtime import Runtime
+from tasks import models, outage, queues, runtime
+from tasks.runtime import Runners
 from workers import logs, parents, scratch
 
 log = logging.getLogger(__name__)
 
 # What a child inherits from its service.
-SERVICE_PID, QUEUES, DEVICE, SCRATCH, THREADS = (
-    f"MAYFLY_SERVICE_{part}" for part in ("PID", "QUEUES", "DEVICE", "SCRATCH", "THREADS")
+SERVICE_PID, QUEUES, DEVICE, SCRATCH, THREADS, WARM = (
+    f"MAYFLY_SERVICE_{part}" for part in ("PID", "QUEUES", "DEVICE", "SCRATCH", "THREADS", "WARM")
 )
+"""WARM is there as long as no child has worked: one that takes another's place has no time for all effects."""
 
 STOP = signal.SIGUSR2
 """Tells a child to hand back what it has. Caught by a thread, for the main one may be in a long native call."""
@@ -48,10 +49,15 @@ def boot(**_: object) -> None:
     parents.follow(service, STOP)
     logs.configure()
     try:
-        opened = _open()
+        settings, runners = Settings(), Runners(os.environ[DEVICE])
         served = os.environ[QUEUES].split(",")
         if serves_effects(served):
-            warm(opened, served, threads=int(os.environ[THREADS]))
+            # First, for it takes seconds, which are better spent while a server is away than when it is back.
+            _try_device()
+            if WARM in os.environ:
+                models.use(settings)
+                warm(runners, served)
+        _open(settings, runners)
     except Exception as error:  # noqa: BLE001 - whatever it is, this child must not work
         log.error("this child cannot work (%s); its service is started again", describe(error))
         time.sleep(BROKEN_SECONDS)
@@ -84,10 +90,10 @@ def serves_effects(served: list[str]) -> bool:
 
 def describe(error: BaseException) -> str:
     """What may be said of an error in a log: our own sentence, of others the type."""
-    return f"{getattr(error, 'code')}: {error}" if hasattr(error, "code") else type(error).__name__  # noqa: B009
+    return f"{error.code}: {error}" if isinstance(error, MayflyError) else type(error).__name__
 
 
-def warm(opened: Runtime, served: list[str], *, threads: int) -> None:
+def warm(runners: Runners, served: list[str]) -> None:
     """Set up every effect whose queue is served and run it once, so that no job pays for it.
 
     An effect that cannot be set up does not keep the child from the others. Raises what the last one raised if none
@@ -95,7 +101,6 @@ def warm(opened: Runtime, served: list[str], *, threads: int) -> None:
     """
     import torch
 
-    torch.set_num_threads(threads)
     worked, failed = False, None
     for name, effect in registry.load().items():
         declared = effect.declaration
@@ -104,7 +109,7 @@ def warm(opened: Runtime, served: list[str], *, threads: int) -> None:
         ):
             continue
         try:
-            runner = opened.runners.get(name)
+            runner = runners.get(name)
             # Nobody is in an empty picture.
             params = declared.parameters(
                 **({"missing": "ignore"} if "missing" in declared.parameters.model_fields else {})
@@ -118,18 +123,23 @@ def warm(opened: Runtime, served: list[str], *, threads: int) -> None:
         raise failed
 
 
-def _open() -> Runtime:
+def _try_device() -> None:
+    """Load torch and use the device once: a child whose GPU is gone must not take jobs."""
+    import torch
+
+    torch.set_num_threads(int(os.environ[THREADS]))
+    torch.zeros(1, device=os.environ[DEVICE])
+
+
+def _open(settings: Settings, runners: Runners) -> None:
     """Open the runtime, however long a server is away."""
     from tasks.app import app
 
-    if serves_effects(os.environ[QUEUES].split(",")):
-        # Takes seconds, which are better spent now than when the server is back.
-        importlib.import_module("torch")
     own = scratch.of_child(Path(os.environ[SCRATCH]))
     pause, told = FIRST_SECONDS, False
     while True:
         try:
-            opened = runtime.start(Settings(), app, scratch=own, device=os.environ[DEVICE], end_process=end)
+            runtime.start(settings, app, scratch=own, runners=runners, end_process=end)
         except outage.AWAY as error:
             if not told:
                 log.warning("%s; this child takes nothing until it is back", error.code)
@@ -139,7 +149,7 @@ def _open() -> Runtime:
         else:
             if told:
                 log.info("it is back; this child is whole")
-            return opened
+            return
 
 
 _whole = threading.Event()

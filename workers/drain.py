@@ -49,6 +49,8 @@ class Drain(celery.bootsteps.StartStopStep):  # type: ignore[misc]
             if any(_readable(one._popen.sentinel) for one in waiting):
                 raise WorkerShutdown(parents.EXPLAINED)
             time.sleep(POLL_SECONDS)
+        # Whoever takes a dead child's place goes on at once.
+        os.environ.pop(child.WARM, None)
 
     def stop(self, worker: celery.worker.WorkController) -> None:
         """Nothing comes any more: give back what waits here, and let the children give back what they have."""

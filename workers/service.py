@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         child.DEVICE: arguments.device,
         child.SCRATCH: str(slot.path / arguments.name),
         child.THREADS: str(arguments.threads),
+        child.WARM: "1",
     }
 
     from tasks.app import app

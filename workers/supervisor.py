@@ -126,6 +126,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 log.error("a service did not stop in %.0f s and is killed", STOP_SECONDS)
                 process.kill()
+                process.wait()
         # Also what was in sessions of its own, and what has lost its parent since.
         for one in psutil.wait_procs(family, timeout=LAST_SECONDS)[1]:
             log.warning("process %d was left behind and is killed", one.pid)

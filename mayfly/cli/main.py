@@ -58,9 +58,10 @@ def main() -> None:
     try:
         app()
     except SystemExit as ended:
-        if "workers.embedded" not in sys.modules:
+        if "workers" not in sys.modules:
             raise
-        # Python would wait for a worker's thread that is in a call which cannot be ended; its unit was handed back.
+        # Python would wait for a worker's thread that is in a call which cannot be ended, though its unit was handed
+        # back; and taking torch apart may take longer than the worker's stop.
         atexit._run_exitfuncs()
         with contextlib.suppress(OSError):  # whoever read has gone
             sys.stdout.flush()
