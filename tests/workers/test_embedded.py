@@ -41,7 +41,7 @@ def timed_stop(worker):
 
 
 def test_it_is_not_for_servers():
-    urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://x", "storage_url": "s3://x"}
+    urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://h/x", "storage_url": "s3://k:s@h/x"}
     with pytest.raises(ValueError, match="embedded"):
         Embedded(Settings(**urls))
 
