@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from PIL import Image
 from typer.testing import CliRunner
 
+from db import engine as engines
 from db.tables import ASSETS
 from mayfly import Client
 from mayfly.cli.main import app

@@ -43,4 +43,4 @@ def test_the_task_is_beats():
     from tasks import maintenance, queues
 
     assert status.SWEEP == maintenance.SWEEP
-    assert status.LATE_SECONDS == 3 * queues.PERIODIC[status.SWEEP]
+    assert 3 * queues.PERIODIC[status.SWEEP] == status.LATE_SECONDS
