@@ -20,6 +20,7 @@ from errors import MayflyError
 from mayfly.client import Client
 from mayfly.errors import JobFailed, WaitTimeout
 from settings import Settings
+from tasks.outage import AWAY
 
 people = rich.console.Console(stderr=True, highlight=False)
 
@@ -35,11 +36,6 @@ class Exit(enum.IntEnum):
     TIMEOUT = 5
     INTERRUPTED = 130
     BROKEN_PIPE = 141
-
-
-UNREACHABLE = frozenset(
-    {"broker_refused", "broker_unreachable", "database_unreachable", "storage_full", "storage_unreachable"}
-)
 
 
 def emit(value: Mapping[str, Any]) -> None:
@@ -75,7 +71,7 @@ def status_of(error: MayflyError) -> Exit:
         return Exit.FAILED
     if isinstance(error, WaitTimeout):
         return Exit.TIMEOUT if error.unreachable is None else Exit.UNREACHABLE
-    return Exit.UNREACHABLE if error.code in UNREACHABLE else Exit.USAGE
+    return Exit.UNREACHABLE if isinstance(error, AWAY) else Exit.USAGE
 
 
 @contextlib.contextmanager

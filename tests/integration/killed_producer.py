@@ -1,11 +1,10 @@
-"""A producer that SIGKILL ends at one point of its submit: `python killed_producer.py POINT FILE`.
+"""A producer that SIGKILL ends at one point of its submit: `python killed_producer.py POINT FILE [KEY]`.
 
 Prints the job's id as soon as there is one.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from db import jobs
 from mayfly.client import Client
+from media import patience
 from media.storage_s3 import S3Store
 from tasks.sender import Sender
 
@@ -43,9 +43,9 @@ class Sending:
         self.last = last
         self.count = 0
         self.lock = threading.Lock()
-        self.original = http.client.HTTPConnection.send
+        self.original = patience._Sender.send
 
-    def __call__(self, connection: http.client.HTTPConnection, data) -> None:
+    def __call__(self, connection: patience._Sender, data) -> None:
         if isinstance(data, bytes) and len(data) >= BODY_BYTES:
             with self.lock:
                 self.count += 1
@@ -58,7 +58,7 @@ class Sending:
         self.original(connection, data)
 
 
-def main(point: str, file: Path) -> None:
+def main(point: str, file: Path, key: str | None = None) -> None:
     create = jobs.create
 
     def create_and_tell(*arguments, **keywords):
@@ -74,15 +74,16 @@ def main(point: str, file: Path) -> None:
             S3Store.put = die
         case "in mid-bytes" | "in mid-part":
             sending = Sending(PARTS if point == "in mid-part" else 1)
-            http.client.HTTPConnection.send = lambda connection, data: sending(connection, data)
+            patience._Sender.send = lambda connection, data: sending(connection, data)
         case "before the mark":
             jobs.mark_uploaded = die
         case "before the message":
             Sender.send = die
         case "after the message":
             jobs.mark_sent = die
-    Client().submit(file, "pass-through", owner=f"owner of {point}", consent="consent-killed")
+    references = {"owner": f"owner of {point}", "consent": "consent-killed", "idempotency_key": key}
+    Client().submit(file, "pass-through", **references)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -184,11 +184,13 @@ class Stage:
         )
 
     def submit(self, effect: str, *arguments: str | Path, **variables: str) -> dict[str, Any]:
-        """Submit one file by the command line and return the line of JSON, with its exit code."""
+        """Submit one file by the command line and return its last line of JSON, with its exit code."""
         finished = self.run("submit", effect, *arguments, "--json", **variables)
         lines = finished.stdout.splitlines()
-        assert len(lines) == 1, f"exit code {finished.returncode}: {finished.stderr[-2000:]}"
-        return json.loads(lines[0]) | {"code": finished.returncode, "stderr": finished.stderr}
+        assert len({json.loads(line)["job"] for line in lines}) == 1, (
+            f"exit code {finished.returncode}: {finished.stderr[-2000:]}"
+        )
+        return json.loads(lines[-1]) | {"code": finished.returncode, "stderr": finished.stderr}
 
     def queue(self, effect: str, file: Path, owner: str | None = None, **parameters: object) -> str:
         """Submit one file from this process, which is quicker, and return the job's id."""

@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from db import clock
 from db.states import State
+from db.tables import ASSETS, JOBS
 from settings import Settings
 from tasks import outbox, queues
 from tests.integration.stage import HERE, Stage, wait_for
@@ -35,10 +38,10 @@ def big(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def kill_producer(stage: Stage, point: str, file: Path) -> str | None:
-    """Run a producer into its death; returns the job's id."""
+def kill_producer(stage: Stage, point: str, file: Path, *key: str) -> str | None:
+    """Run a producer into its death; returns the job's id. A key is that of its submit."""
     killed = subprocess.run(
-        [sys.executable, HERE / "killed_producer.py", point, file],
+        [sys.executable, HERE / "killed_producer.py", point, file, *key],
         env=stage.environment(),
         cwd=HERE.parents[1],
         capture_output=True,
@@ -111,11 +114,8 @@ def test_two_minutes_are_enough_with_every_setting_allowed():
 
 
 def lapse(stage: Stage) -> None:
-    """Let all leases of uploads be over."""
-    import sqlalchemy as sa
-
-    from db import clock
-    from db.tables import JOBS
-
+    """Let all leases of uploads be over, and those of who writes their bytes."""
     with stage.engine.begin() as connection:
-        connection.execute(sa.update(JOBS).where(JOBS.c.state == "uploading").values(lease_until=clock.after(-1)))
+        for table in (JOBS, ASSETS):
+            over = table.c.lease_until.is_not(None)
+            connection.execute(sa.update(table).where(over).values(lease_until=clock.after(-1)))

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from db import engine as engines
+from db import jobs
+from db.states import State
 from db.tables import ASSETS
 from mayfly import Client
 from mayfly.cli.main import app
@@ -50,18 +53,22 @@ def test_submit_wait_and_write(run, quick, photo, clip, tmp_path):
     out = tmp_path / "out"
     code, lines, _ = run("submit", "pass-through", photo, clip, "--wait", "--out", out, "--json")
     assert code == 0
-    assert [line.keys() for line in lines] == [{"job", "state", "effect", "result", "error"}] * 2
-    for line, source in zip(lines, (photo, clip), strict=True):
+    assert [line.keys() for line in lines] == [{"job", "state", "effect", "result", "error"}] * 4
+    # A line as soon as there is a job, and another when it has ended.
+    queued, ended = lines[:2], sorted(lines[2:], key=lambda line: line["job"] != lines[0]["job"])
+    assert [(line["state"], line["result"]) for line in queued] == [("queued", None)] * 2
+    assert [line["job"] for line in queued] == [line["job"] for line in ended]
+    for line, source in zip(ended, (photo, clip), strict=True):
         assert (line["state"], line["effect"], line["error"]) == ("done", "pass-through", None)
         assert line["result"] == str(out / f"{source.stem}-pass-through-{line['job'][:8]}{source.suffix}")
-    with Image.open(lines[0]["result"]) as result:
+    with Image.open(ended[0]["result"]) as result:
         assert result.size == (512, 512)
     assert len(list(out.iterdir())) == 2
 
     code, [found], _ = quick("status", lines[0]["job"], "--json")
     assert (code, found["state"], found["progress"]) == (0, "done", 1.0)
     assert quick("result", lines[0]["job"], "--out", tmp_path / "again.jpg")[0] == 0
-    assert (tmp_path / "again.jpg").read_bytes() == (out / lines[0]["result"]).read_bytes()
+    assert (tmp_path / "again.jpg").read_bytes() == (out / ended[0]["result"]).read_bytes()
 
 
 def test_a_job_that_fails_is_exit_code_1(run, photo, tmp_path):
@@ -69,8 +76,63 @@ def test_a_job_that_fails_is_exit_code_1(run, photo, tmp_path):
     damaged.write_bytes(photo.read_bytes()[:20_000])
     code, lines, err = run("submit", "pass-through", damaged, photo, "--wait", "--json")
     assert code == 1
-    assert [(line["state"], line["error"]) for line in lines] == [("failed", "damaged_media"), ("done", None)]
+    assert [(line["state"], line["error"]) for line in lines[:2]] == [("queued", None)] * 2
+    ended = {line["job"]: (line["state"], line["error"]) for line in lines[2:]}
+    assert [ended[line["job"]] for line in lines[:2]] == [("failed", "damaged_media"), ("done", None)]
     assert "Traceback" not in err
+
+
+def test_the_result_of_a_failed_job_is_exit_code_1_whatever_its_code(quick, photo, embedded, tmp_path):
+    with Client(embedded) as client:
+        for code in ("storage_unreachable", "damaged_media"):
+            job = client.submit(photo, "pass-through")
+            jobs.end(client._engine, uuid.UUID(job.id), to=State.FAILED, error=code, error_text="it did not work")
+            exit_code, _, err = quick("result", job.id, "--out", tmp_path / "x.jpg")
+            assert exit_code == 1
+            assert f"{code}: it did not work" in err
+        job = client.submit(photo, "pass-through")
+        assert quick("result", job.id, "--out", tmp_path / "x.jpg")[0] == 2
+        client.cancel(job)
+        assert quick("result", job.id, "--out", tmp_path / "x.jpg")[0] == 1
+
+
+def test_waiting_has_an_end_and_tells_the_job(quick, photo):
+    code, [line], _ = quick("submit", "pass-through", photo, "--json")
+    code, [found], err = quick("status", line["job"], "--watch", "--timeout", "0.3", "--json")
+    assert (code, found["job"], found["state"]) == (5, line["job"], "queued")
+    assert "wait_timeout" in err
+
+
+def test_waiting_for_a_submit_has_an_end_too(run, photo):
+    code, lines, err = run("submit", "sleep", photo, "-p", "seconds=60", "--wait", "--timeout", "1", "--json")
+    assert code == 5
+    assert len({line["job"] for line in lines}) == 1
+    assert [line["error"] for line in lines] == [None, "wait_timeout"]
+    assert lines[0]["job"] in err
+
+
+def test_people_see_the_id_at_once(embedded, photo):
+    command = [mayfly(), "submit", "sleep", str(photo), "-p", "seconds=60", "--wait"]
+    waiting = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        line = waiting.stderr.readline()
+        with Client(embedded) as client:
+            (job,) = client.jobs()
+            assert line.startswith(job.id)
+            assert not job.state.final
+    finally:
+        waiting.kill()
+        waiting.communicate(timeout=30)
+
+
+def test_a_reader_that_has_enough_is_no_error(quick, run, photo, embedded):
+    with Client(embedded) as client:
+        for _ in range(20):
+            client.submit(photo.read_bytes(), "pass-through")
+    command = f"set -o pipefail; for i in 1 2 3; do {mayfly()} effects --json; done | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 141
 
 
 @pytest.mark.parametrize(

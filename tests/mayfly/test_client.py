@@ -197,11 +197,9 @@ def test_uploads_that_run_when_another_fails_are_told_too(client, photo, monkeyp
     monkeypatch.setattr(client, "_queue", queue_slowly)
     with pytest.raises(PartlySubmitted) as raised:
         client.submit_many([slow, fragile, *[photo] * 40], "pass-through")
-    queued = [job.id for job in reversed(client.jobs()) if job.state is State.QUEUED]
+    queued = [job.id for job in client.jobs() if job.state is State.QUEUED]
     assert sorted(job.id for job in raised.value.submitted) == sorted(queued)
-    # Jobs are told in the order of their sources, and this one was queued last.
-    assert raised.value.submitted[0].id == queued[-1]
-    assert len(queued) < 40
+    assert 1 <= len(queued) < 40
 
 
 def test_where_nothing_is_queued_the_error_itself_is_raised(client):
