@@ -32,6 +32,7 @@ POLL_SECONDS = 0.05  # how soon a job that another process submitted is seen
 TROUBLE_SECONDS = 1.0  # between two tries of the outbox that failed
 START_SECONDS = 30
 STOP_SECONDS = 2.8  # for what is being worked at, and for the threads
+LATE_SECONDS = 3.0  # for what is still not handed back by then
 LOOK_SECONDS = 0.2  # how soon the worker's thread sees that it is to stop
 CONCURRENCY = 3  # a film, a photo beside it, and maintenance
 
@@ -143,7 +144,8 @@ class Embedded:
         if self._worker is not None:
             self._worker.ending.set()
         if rt is not None:
-            rt.working.wait_idle(end - time.monotonic())
+            # On a machine that is too busy for that, a unit that is handed back is worth a moment more.
+            _ = rt.working.wait_idle(end - time.monotonic()) or rt.working.wait_idle(LATE_SECONDS)
         ended = self._end_threads(end)
         if rt is not None:
             self._runtime = None
