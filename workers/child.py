@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import billiard.util
 from celery import signals
 
 from effects import registry
@@ -163,5 +164,7 @@ def _await_stop() -> None:
     rt = runtime.current()
     rt.stopping.set()
     if os.getppid() != int(os.environ[SERVICE_PID]):
+        # Billiard would say at length that its pipe to the service is broken.
+        billiard.util.get_logger().setLevel(logging.CRITICAL)
         rt.working.wait_idle(ORPHAN_SECONDS)
         end()

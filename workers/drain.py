@@ -84,7 +84,7 @@ class Drain(celery.bootsteps.StartStopStep):  # type: ignore[misc]
         time.sleep(TELL_SECONDS)
         self._tell_children()
         time.sleep(STOP_SECONDS - TELL_SECONDS)
-        log.warning("a child did not end in time and is killed")
+        log.warning("the service did not end in time; what is left of it is killed")
         parents.kill(self._children())
         os._exit(os.EX_OK)
 

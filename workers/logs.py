@@ -16,6 +16,8 @@ def configure(level: int = logging.INFO) -> None:
     # Pika logs every connection at INFO, and its errors carry what we report in our own words.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Ten warnings at each start that the queues have no delayed delivery, which nothing here uses.
+    logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(logging.ERROR)
     logging.getLogger("celery.worker.request").addFilter(_without_traceback_of_the_lost)
 
 

@@ -19,7 +19,6 @@ from tests.faults.proxy import Proxy
 from tests.integration.stage import Stage, opened, wait_for
 
 RETURN_SECONDS = 15.0
-PRODUCER = ("database_url", "storage_url")
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_worker_waits_for_a_server_and_takes_nothing_before(stage: Stage, phot
 
 
 def test_a_child_that_cannot_boot_ends_its_service_which_is_started_again(stage: Stage) -> None:
-    # A device that this machine does not have is no outage.
+    # A module that is missing is no outage.
     worker = stage.start("worker", "--videos=0", "--photos=0", effect_modules="no_such_module_anywhere")
     wait_for("the supervisor's reason", lambda: "service media ended" in worker.text, seconds=200)
     assert stage.consumers("media") == 0
@@ -70,6 +69,8 @@ def overdue(stage: Stage) -> sa.Uuid:
     assert asset is not None
     assert asset.key is not None
     stage.store.put(asset.key, io.BytesIO(b"bytes"), 5)
+    # Of what is still being written, the writer's lease comes first.
+    rows.set_asset(stage.engine, asset.id, state="stored", size=5)
     return asset.id
 
 

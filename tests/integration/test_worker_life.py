@@ -83,9 +83,10 @@ def finished_after_the_lease(stage: Stage, job: str) -> None:
 
 
 def stopped_in_mid_job(stage: Stage, photo: Path, worker: Process) -> None:
-    job = stage.queue("sleep", photo, seconds=3)
+    # Nearly done when the worker is told to stop: what takes over two seconds more is handed back.
+    job = stage.queue("sleep", photo, seconds=1)
     stage.wait_running(job)
-    waiting = stage.queue("sleep", photo, seconds=3)
+    waiting = stage.queue("sleep", photo, seconds=1)
     family = worker.family()
     assert worker.stop() == 0
     found = stage.job(job)
