@@ -111,11 +111,6 @@ worker_pool_start_method = "spawn"
 worker_max_memory_per_child = _settings.child_memory // 1024
 # Importing torch and loading weights takes longer than the four seconds after which Celery gives a child up.
 worker_proc_alive_timeout = 180
-# On SIGTERM a worker finishes what it has for so long, then gives it back; workers.supervisor sets REMAP_SIGTERM,
-# without which Celery ignores this line.
-worker_soft_shutdown_timeout = 30
-# A worker without a task stops at once: retries' times are in the table, and nothing waits in its memory.
-worker_enable_soft_shutdown_on_idle = False
 # A last resort, over the limits that the tasks keep themselves and under RabbitMQ's 30 minutes for an
 # acknowledgement (seconds).
 task_time_limit = 1700

@@ -89,5 +89,5 @@ def _holder(engine: sa.Engine, job_id: str) -> int:
     while True:
         job = jobs.get(engine, uuid.UUID(job_id))
         if job.stage is Stage.EFFECT and job.holder is not None:
-            return int(job.holder.split(":")[1])
+            return int(job.holder.split(":")[2])
         time.sleep(0.01)

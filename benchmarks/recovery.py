@@ -82,7 +82,7 @@ def _worker_of(child: psutil.Process) -> list[psutil.Process]:
     return [supervisor, *supervisor.children(recursive=True)]
 
 
-def _attempt(client: Client, job_id: str, number: int) -> sa.Row[Any] | None:
+def _attempt(client: Client, job_id: str, number: int) -> Any:
     """An attempt at a job's effect, once it has begun."""
     query = sa.select(ATTEMPTS.c.holder, ATTEMPTS.c.started_at).where(
         ATTEMPTS.c.job_id == uuid.UUID(job_id), ATTEMPTS.c.number == number

@@ -30,8 +30,8 @@ def return_dead_letter(engine: sa.Engine, job_id: uuid.UUID, number: int | None 
         table, this = SEGMENTS, sa.and_(SEGMENTS.c.job_id == job_id, SEGMENTS.c.number == number)
     queued = table.c.state == State.QUEUED.value
     with engine.begin() as connection:
-        again = sa.update(table).where(this, queued, table.c.returns < limit)
-        if connection.execute(again.values(returns=table.c.returns + 1, sent_at=None)).rowcount:
+        again = sa.update(table).where(this, queued, table.c.dead_letters < limit)
+        if connection.execute(again.values(dead_letters=table.c.dead_letters + 1, sent_at=None)).rowcount:
             return Answer.RETURNED
         state = connection.execute(sa.select(table.c.state).where(this)).scalar_one_or_none()
     if state is None:

@@ -47,6 +47,7 @@ class Job(Base):
     attempt: orm.Mapped[int] = orm.mapped_column(default=0)
     tries: orm.Mapped[int] = orm.mapped_column(default=0)  # attempts at the present stage that count
     returns: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")  # that came back unfinished, uncounted
+    dead_letters: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")  # messages that were given up
     queued_at: orm.Mapped[datetime.datetime | None]  # since when it waits for a worker
     lease_until: orm.Mapped[datetime.datetime | None]
     holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
@@ -113,6 +114,7 @@ class Segment(Base):
     attempt: orm.Mapped[int] = orm.mapped_column(default=0)
     tries: orm.Mapped[int] = orm.mapped_column(default=0)
     returns: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")
+    dead_letters: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")
     queued_at: orm.Mapped[datetime.datetime | None]
     lease_until: orm.Mapped[datetime.datetime | None]
     holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))

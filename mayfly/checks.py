@@ -145,7 +145,7 @@ def _worker(settings: Settings) -> str | None:
         engine.dispose()
     from workers import embedded
 
-    if embedded.running(settings):
+    if embedded.is_running(settings):
         return f"runs; {waiting} jobs are not finished"
     if waiting:
         raise Wrong(f"nobody works, and {waiting} jobs wait: start `mayfly up`")

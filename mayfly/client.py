@@ -26,6 +26,7 @@ from mayfly.source import Source, opened
 from mayfly.waiting import Waiting
 from media.output import Output
 from media.storage import Store
+from purge import status as purge_status
 from purge import sweeper
 from purge.policy import Policy
 from settings import Settings
@@ -228,6 +229,10 @@ class Client:
     def sweep(self) -> sweeper.Sweep:
         """Destroy now what is due, as beat does every minute."""
         return sweeper.sweep(self._engine, self._store)
+
+    def sweeping(self) -> purge_status.Sweeping:
+        """Whether anybody destroys what is due."""
+        return purge_status.sweeping(self._engine)
 
     def held(self) -> dict[str, int]:
         """How many assets of each retention class exist."""

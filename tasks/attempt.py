@@ -32,7 +32,8 @@ from tasks.runtime import Runtime
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0  # at most one write of progress in this time
-HOLD_SECONDS = 1600.0  # for which a message may be held, outages included; under Celery's and RabbitMQ's own limits
+HOLD_SECONDS = 1560.0  # for which a message may be held, outages included; under Celery's and RabbitMQ's own limits
+FRESH_SECONDS = 60.0  # a message that waited longer to be decided goes back for one whose time is all its own
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Claim | SegmentClaim)
@@ -365,6 +366,13 @@ def _claimed(runtime: Runtime, take: Callable[[str | None], C | None], known: Ca
             raise celery.exceptions.Reject("undecided", requeue=True)
 
     def decide() -> C | None:
+        if runtime.store_away.is_set():
+            # The last unit was given back because of it; the next would fare no better.
+            runtime.store.size("probe")
+            runtime.store_away.clear()
+        if time.monotonic() - begun > FRESH_SECONDS:
+            known()  # while the database is away, the message is as well off here
+            raise celery.exceptions.Reject("waited long", requeue=True)
         claim = take(None)
         if claim is None and (found := known()) is not None and holder.died(found):
             # The broker gave us a dead colleague's message; its lease need not run out.
@@ -373,10 +381,6 @@ def _claimed(runtime: Runtime, take: Callable[[str | None], C | None], known: Ca
 
     check()
     try:
-        if runtime.store_away.is_set():
-            # The last unit was given back because of it; the next would fare no better.
-            outage.patiently(lambda: runtime.store.size("probe"), watch=check)
-            runtime.store_away.clear()
         return outage.patiently(decide, watch=check)
     except UnknownJob:
         log.warning("a message names a job that is unknown; it goes to the dead letters")

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import celery
 
 from db import periodic
-from purge import sweeper
+from purge import status, sweeper
 from tasks import dead_letters, outage, outbox, queues, runtime
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-SWEEP, RESEND, BURY = "purge.sweep", "jobs.resend", "jobs.bury"
+SWEEP, RESEND, BURY = status.SWEEP, "jobs.resend", "jobs.bury"
 
 
 @celery.shared_task(name=SWEEP)

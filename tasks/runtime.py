@@ -82,9 +82,13 @@ def start(
     *,
     scratch: Path,
     device: str = "cpu",
+    runners: Runners | None = None,
     end_process: Callable[[], None] | None = None,
 ) -> Runtime:
-    """Open the parts and make them this process's runtime. Raises DatabaseMissing, StorageError."""
+    """Open the parts and make them this process's runtime, with effects that were set up before if there are any.
+
+    Raises DatabaseMissing, StorageError.
+    """
     global _current
     models.use(settings)
     engine = engines.connect(settings.resolved_database_url)
@@ -99,7 +103,7 @@ def start(
         limits=limits.of(settings),
         destroyer=Destroyer(engine, store),
         sender=Sender(app, engine, settings),
-        runners=Runners(device),
+        runners=runners or Runners(device),
         scratch=scratch,
         end_process=end_process,
     )

@@ -7,25 +7,33 @@ import importlib.util
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import celery.beat
 import celery.worker
-import celery.worker.state
+import celery.worker.consumer
 import filelock
+from celery.exceptions import WorkerTerminate
 
 from db import jobs, segments
+from db.errors import DatabaseMissing
 from errors import MayflyError
 from settings import Settings
-from tasks import outbox, runtime
-from workers.scratch import Scratch
+from tasks import maintenance, outbox, runtime
+from tasks.runtime import Runtime
+from workers import scratch
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05  # how soon a job that another process submitted is seen
+TROUBLE_SECONDS = 1.0  # between two tries of the outbox that failed
 START_SECONDS = 30
+STOP_SECONDS = 2.8  # for what is being worked at, and for the threads
+LATE_SECONDS = 3.0  # for what is still not handed back by then
+LOOK_SECONDS = 0.2  # how soon the worker's thread sees that it is to stop
 CONCURRENCY = 3  # a film, a photo beside it, and maintenance
 
 
@@ -41,14 +49,41 @@ class NoWorker(MayflyError):
     code = "no_worker"
 
 
+def is_running(settings: Settings) -> bool:
+    """Whether a process has the embedded worker of this home."""
+    lock = _lock_of(settings)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False  # there is no such home
+    lock.release()
+    return False
+
+
+def _lock_of(settings: Settings) -> filelock.BaseFileLock:
+    # Whoever waits for the lock in a thread gives it back from another.
+    return filelock.FileLock(settings.home / "worker.lock", thread_local=False)
+
+
 class _Worker(celery.worker.WorkController):  # type: ignore[misc]
-    """A Celery worker that says when it is ready."""
+    """A Celery worker that says when it is ready, and ends soon; its pool's threads are left to what they are at."""
 
     def __init__(self, **options: object) -> None:
-        self.ready = threading.Event()
+        self.ready, self.ending = threading.Event(), threading.Event()
         super().__init__(**options)
 
-    def on_consumer_ready(self, consumer: object) -> None:
+    def on_consumer_ready(self, consumer: celery.worker.consumer.Consumer) -> None:
+        drain = consumer.connection.drain_events
+
+        def drain_or_end(timeout: float) -> None:
+            if self.ending.is_set():
+                raise WorkerTerminate(os.EX_OK)
+            # Celery would wait two seconds for a message.
+            drain(timeout=min(timeout, LOOK_SECONDS))
+
+        consumer.connection.drain_events = drain_or_end
         self.ready.set()
 
 
@@ -63,10 +98,12 @@ class Embedded:
         if not settings.embedded:
             raise ValueError("the embedded set-up is for settings without URLs")
         self.settings = settings
-        self._lock = filelock.FileLock(settings.home / "worker.lock")
-        self._scratch = Scratch(settings.home, "scratch")
+        self._lock = _lock_of(settings)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._runtime: Runtime | None = None
+        self._worker: _Worker | None = None
+        self._beat: celery.beat.Service | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -78,43 +115,45 @@ class Embedded:
         self.stop()
 
     def start(self) -> None:
-        """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning, NoWorker."""
-        if importlib.util.find_spec("torch") is None:
-            raise NoWorker("this installation can submit but not work; install mayfly[worker]")
-        from tasks.app import create
-
-        # Read when torch is first loaded; the supervisor says why.
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning, NoWorker, DatabaseMissing."""
         self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._lock.acquire(blocking=False)
         except filelock.Timeout:
             raise AlreadyRunning("a worker of this home is running already; it will take your jobs") from None
-        app = create(self.settings)
-        app.set_default()
-        self._runtime = runtime.start(self.settings, app, scratch=self._scratch.take())
-        jobs.adopt(self._runtime.engine)
-        segments.adopt(self._runtime.engine)
-        self._start_worker(app)
-        # Meanwhile, so that the first job need not wait for it so long.
-        self._start_thread("warm", lambda: importlib.import_module("torch"))
-        self._start_thread("outbox", self._send_unsent)
-        # The default scheduler would leave a file in the working folder.
-        self._beat = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler)
-        # Not joined: it may sleep for seconds, and sends nothing once it is told to stop.
-        threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
 
-    def stop(self) -> None:
-        """Stop; a job that is running is taken up by whoever starts next."""
+    def stop(self) -> bool:
+        """Stop within three seconds; what is being worked at is handed back. Harmless when there is nothing to stop.
+
+        Returns:
+            False when a thread is still in a call that cannot be ended. What it makes is not wanted any more, but
+            Python waits for it before the process ends.
+        """
+        end = time.monotonic() + STOP_SECONDS
         self._stop.set()
-        self._beat.stop()
-        celery.worker.state.should_terminate = os.EX_OK
-        for thread in self._threads:
-            thread.join(timeout=10)
-        celery.worker.state.should_terminate = None
-        self._runtime.close()
-        self._scratch.give_back()
+        rt = self._runtime
+        if rt is not None:
+            rt.stopping.set()
+        if self._beat is not None:
+            self._beat.stop()
+        if self._worker is not None:
+            self._worker.ending.set()
+        if rt is not None:
+            # On a machine that is too busy for that, a unit that is handed back is worth a moment more.
+            _ = rt.working.wait_idle(end - time.monotonic()) or rt.working.wait_idle(LATE_SECONDS)
+        ended = self._end_threads(end)
+        if rt is not None:
+            self._runtime = None
+            rt.close()
+            if ended:
+                scratch.remove(rt.scratch)
         self._lock.release()
+        return ended
 
     def interrupt(self) -> None:
         """End `wait`; safe in a signal's handler."""
@@ -124,6 +163,31 @@ class Embedded:
         """Block until `interrupt` is called."""
         while not self._stop.wait(1):
             pass
+
+    def _start(self) -> None:
+        if importlib.util.find_spec("torch") is None:
+            raise NoWorker("this installation can submit but not work; install mayfly[worker]")
+        from tasks.app import create
+
+        # Read when torch is first loaded; the supervisor says why.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        app = create(self.settings)
+        app.set_default()
+        # What a worker that was killed has left is in the way of nobody but this one.
+        folder = scratch.emptied(self.settings.home / "scratch")
+        self._runtime = runtime.start(self.settings, app, scratch=folder)
+        jobs.adopt(self._runtime.engine)
+        segments.adopt(self._runtime.engine)
+        self._start_worker(app)
+        # Meanwhile, so that the first job need not wait for it so long.
+        self._start_thread("warm", lambda: importlib.import_module("torch"))
+        self._start_thread("outbox", self._send_unsent)
+        # What became due while nobody worked does not wait for beat's first period.
+        self._start_thread("maintenance", self._maintain)
+        # The default scheduler would leave a file in the working folder.
+        self._beat = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler)
+        # Not joined: it may sleep for seconds, and sends nothing once it is told to stop.
+        threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
 
     def _start_worker(self, app: celery.Celery) -> None:
         self._worker = _Worker(
@@ -144,10 +208,35 @@ class Embedded:
         thread.start()
         self._threads.append(thread)
 
+    def _end_threads(self, end: float) -> bool:
+        """Wait for all threads until a time of the monotonic clock. Whether they have ended."""
+        threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        if self._worker is not None:
+            # After the worker's own thread, which hands tasks to it.
+            executor = self._worker.pool.executor
+            executor.shutdown(wait=False, cancel_futures=True)
+            threads += executor._threads
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
     def _send_unsent(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
+        assert self._runtime is not None
+        rt, told = self._runtime, False
+        pause = POLL_SECONDS
+        while not self._stop.wait(pause):
             try:
-                outbox.send_unsent(self._runtime)
-            except Exception:
-                # A thread that ended here would leave every later job standing.
-                log.exception("the outbox stumbled; it goes on")
+                outbox.send_unsent(rt)
+            except Exception as error:  # noqa: BLE001 - a thread that ended here would leave every later job standing
+                if not told:
+                    what = error.code if isinstance(error, DatabaseMissing) else type(error).__name__
+                    log.warning("%s: the outbox goes on trying", what)
+                told, pause = True, TROUBLE_SECONDS
+            else:
+                told, pause = False, POLL_SECONDS
+
+    def _maintain(self) -> None:
+        maintenance.resend()
+        maintenance.sweep()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from billiard.exceptions import WorkerLostError
+
 FORMAT = "%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s"
 
 
@@ -14,8 +16,18 @@ def configure(level: int = logging.INFO) -> None:
     # Pika logs every connection at INFO, and its errors carry what we report in our own words.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Ten warnings at each start that the queues have no delayed delivery, which nothing here uses.
+    logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(logging.ERROR)
+    logging.getLogger("celery.worker.request").addFilter(_without_traceback_of_the_lost)
 
 
 def configure_quiet() -> None:
     """For a command that shows progress bars: only what an operator must act on."""
     configure(logging.ERROR)
+
+
+def _without_traceback_of_the_lost(record: logging.LogRecord) -> bool:
+    """A child that ended in mid-work is one line; Celery's traceback of its own error says nothing more."""
+    if record.exc_info and record.exc_info[0] is not None and issubclass(record.exc_info[0], WorkerLostError):
+        record.exc_info = record.exc_text = None
+    return True

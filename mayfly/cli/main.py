@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -55,4 +59,14 @@ app.command()(processes.doctor)
 
 def main() -> None:
     """The `mayfly` command."""
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if "workers" not in sys.modules:
+            raise
+        # Python would wait for a worker's thread that is in a call which cannot be ended, though its unit was handed
+        # back; and taking torch apart may take longer than the worker's stop.
+        atexit._run_exitfuncs()
+        with contextlib.suppress(OSError):  # whoever read has gone
+            sys.stdout.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))

@@ -39,6 +39,7 @@ def worker(
     settings = _full()
     from tasks import broker
     from workers import devices, logs, plan
+    from workers.scratch import Slot
     from workers.supervisor import Supervisor
 
     logs.configure()
@@ -59,7 +60,10 @@ def worker(
         for service in services:
             people.print(f"{service.name}: {service.concurrency} × {', '.join(service.queues)}")
         threads = settings.threads or plan.threads(services, os.cpu_count() or 1)
-        Supervisor(services, threads=threads).run()
+        slot = Slot.take(settings.scratch)
+        people.print(f"scratch: {slot.path}", soft_wrap=True)
+        Supervisor(services, threads=threads, slot=slot.path).run()
+        slot.give_back()
 
 
 def beat() -> None:

@@ -25,13 +25,20 @@ def run(json: Json = False) -> None:
 
 @app.command("status")
 def status(json: Json = False) -> None:
-    """Count what exists and what is overdue; exit code 1 when anything outlived what was promised."""
+    """Count what exists and what is overdue; exit code 1 when a promise was broken, or will be since nobody sweeps."""
     with console.client() as client:
-        held, overdue = client.held(), client.overdue()
+        held, overdue, sweeping = client.held(), client.overdue(), client.sweeping()
+        # Embedded, nobody need sweep while nothing is due.
+        alarm = bool(sweeping.late) or (sweeping.idle and not client.settings.embedded)
         if json:
-            console.emit({"held": held, "overdue": overdue})
+            sweep = {"seconds_since": sweeping.seconds_since, "late": sweeping.late, "ok": not alarm}
+            console.emit({"held": held, "overdue": overdue, "sweep": sweep})
         for retention, count in held.items():
             late = f"  [bold red]{overdue[retention]} overdue[/]" if overdue[retention] else ""
             people.print(f"{retention:<14} {count}{late}")
-        if any(overdue.values()):
+        people.print(sweeping.text)
+        if alarm:
+            start = "`mayfly up`" if client.settings.embedded else "`mayfly worker` and `mayfly beat`"
+            console.complain("no_sweep", f"nobody destroys what is due: start {start}, or `mayfly purge run` now")
+        if alarm or any(overdue.values()):
             raise typer.Exit(Exit.FAILED)

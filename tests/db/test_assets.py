@@ -208,12 +208,13 @@ def test_the_schema_has_room_for_no_file_name_metadata_or_hash():
         "jobs": {
             *("id", "effect", "media", "state", "stage", "created_at", "finished_at", "sent_at", "retry_at"),
             *("attempt", "tries", "lease_until", "holder", "units_done", "units_total", "error", "error_text"),
-            *("started_at", "returns", "queued_at"),
+            *("started_at", "returns", "queued_at", "dead_letters"),
             *PERSONAL,
         },
         "segments": {
             *("job_id", "number", "state", "sent_at", "retry_at", "attempt", "tries", "lease_until", "holder"),
-            *("units_done", "outcome", "window", "piece_id", "part_id", "returns", "queued_at"),
+            *("units_done", "outcome", "window", "piece_id", "part_id"),
+            *("returns", "queued_at", "dead_letters"),
         },
         "assets": {
             *("id", "job_id", "retention", "state", "key", "size", "suffix", "created_at", "due_at", "deadline_at"),

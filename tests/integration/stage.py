@@ -214,7 +214,7 @@ class Stage:
             assert process.popen.poll() is None, process.text[-4000:]
             return all(self.consumers(name) for name in wanted)
 
-        wait_for("a consumer on each queue", ready, seconds=120, pause=0.5)
+        wait_for("a consumer on each queue", ready, seconds=240, pause=0.5)
         return process
 
     # What is where.
@@ -237,7 +237,7 @@ class Stage:
 
     def scratch_files(self) -> list[Path]:
         """What lies in the folders of the services' children."""
-        return list(self.scratch.glob("*/*/*"))
+        return list(self.scratch.glob("worker-*/*/*/*"))
 
     def job(self, job_id: str) -> JobRow:
         """A job's row."""
@@ -300,7 +300,7 @@ class Stage:
 
     def holder_pid(self, job_id: str) -> int:
         """The process that runs a job."""
-        return int((self.job(job_id).holder or "").split(":")[1])
+        return int((self.job(job_id).holder or "").split(":")[2])
 
 
 @contextlib.contextmanager

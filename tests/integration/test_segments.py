@@ -98,7 +98,7 @@ def test_a_killed_worker_repeats_only_what_it_was_at(crew: Stage, film: Path, tm
     job = crew.queue("sleep", film, seconds=PAUSE)
     wait_for("a segment that is done", lambda: any(row.state is State.DONE for row in rows(crew, job)), pause=0.05)
     running = wait_running(crew, job)
-    victim = int((running[0].holder or "").split(":")[1])
+    victim = int((running[0].holder or "").split(":")[2])
     psutil.Process(victim).send_signal(signal.SIGKILL)
     check_whole(crew, job, film, tmp_path / "out.mp4")
     tries = [row.tries for row in rows(crew, job)]

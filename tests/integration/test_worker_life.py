@@ -44,7 +44,7 @@ def replaced_after_each_job(stage: Stage, photo: Path) -> None:
         job = stage.queue("pass-through", photo)
         assert stage.wait_final(job).state is State.DONE
         effects = [holder for part, _, holder in stage.attempts(job) if part == "effect"]
-        children += [int(holder.split(":")[1]) for holder in effects]
+        children += [int(holder.split(":")[2]) for holder in effects]
     assert len(set(children)) == 2, "a child over its memory did two jobs"
     wait_for("the first child's end", lambda: not psutil.pid_exists(children[0]))
 
@@ -83,9 +83,10 @@ def finished_after_the_lease(stage: Stage, job: str) -> None:
 
 
 def stopped_in_mid_job(stage: Stage, photo: Path, worker: Process) -> None:
-    job = stage.queue("sleep", photo, seconds=3)
+    # Nearly done when the worker is told to stop: what takes over two seconds more is handed back.
+    job = stage.queue("sleep", photo, seconds=1)
     stage.wait_running(job)
-    waiting = stage.queue("sleep", photo, seconds=3)
+    waiting = stage.queue("sleep", photo, seconds=1)
     family = worker.family()
     assert worker.stop() == 0
     found = stage.job(job)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from PIL import Image
 from typer.testing import CliRunner
 
+from db import engine as engines
 from db import jobs
 from db.states import State
 from db.tables import ASSETS
@@ -235,7 +236,26 @@ def test_purge_tells_what_is_overdue_and_destroys_it(quick, photo, embedded):
         assert quick("purge", "status")[0] == 0
 
 
+def test_purge_status_says_that_nobody_destroys_what_is_due(quick, embedded, photo):
+    code, _, _ = quick("submit", "pass-through", photo)
+    assert code == 0
+    assert quick("purge", "status")[0] == 0
+    with engines.connect(embedded.resolved_database_url).begin() as connection:
+        connection.execute(sa.update(ASSETS).values(due_at=clock.after(-600), lease_until=None))
+    code, lines, text = quick("purge", "status", "--json")
+    assert (code, lines[0]["sweep"]["late"], lines[0]["sweep"]["ok"]) == (1, 1, False)
+    assert "mayfly up" in text
+    code, lines, _ = quick("doctor", "--json")
+    wrong = {line["check"]: line["detail"] for line in lines if not line["ok"]}
+    assert code == 3
+    assert wrong.keys() == {"sweep", "worker"}
+    assert "1 jobs wait" in wrong["worker"]
+    assert quick("purge", "run")[0] == 0
+    assert quick("purge", "status")[0] == 0
+
+
 def test_doctor_of_the_embedded_set_up(quick):
     code, lines, _ = quick("doctor", "--json")
     assert code == 0
-    assert {line["check"] for line in lines if line["ok"]} == {"broker", "database", "storage", "ffmpeg", "devices"}
+    working = {line["check"] for line in lines if line["ok"]}
+    assert working == {"broker", "database", "storage", "sweep", "worker", "ffmpeg", "devices"}

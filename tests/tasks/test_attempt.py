@@ -223,6 +223,40 @@ def test_who_waits_for_a_server_too_long_gives_the_job_back_uncounted(rt, job, m
     assert not rt.store_away.is_set()
 
 
+def test_a_message_that_waited_long_for_the_database_goes_back(rt, job, monkeypatch):
+    """Its own time is nearly used up; the one that comes back has all of it."""
+    monkeypatch.setattr(attempt, "FRESH_SECONDS", 0.3)
+    job_id, take, calls = job(), claims.take, []
+
+    def away(*arguments, **options):
+        calls.append(1)
+        if len(calls) < 4:
+            raise DatabaseMissing("the database does not answer")
+        return take(*arguments, **options)
+
+    monkeypatch.setattr(claims, "take", away)
+    with pytest.raises(celery.exceptions.Reject) as raised:
+        run(rt, job_id, never)
+    assert raised.value.requeue
+    assert jobs.get(rt.engine, job_id).state is State.QUEUED
+    calls += [1] * 9
+    assert run(rt, job_id, finish).state is State.DONE
+
+
+def test_a_message_that_cannot_be_decided_is_held_and_then_decided(rt, job, monkeypatch):
+    job_id, take, calls = job(), claims.take, []
+
+    def away(*arguments, **options):
+        calls.append(1)
+        if len(calls) < 3:
+            raise DatabaseMissing("the database does not answer")
+        return take(*arguments, **options)
+
+    monkeypatch.setattr(claims, "take", away)
+    found = run(rt, job_id, finish)
+    assert (found.state, found.tries, len(calls)) == (State.DONE, 1, 3)
+
+
 def test_what_a_committed_end_has_taken_over_survives_an_error_after_it(rt, job):
     """As when the answer to the commit is lost, or the work fails between its end and its return."""
     job_id = job()

@@ -56,7 +56,7 @@ def test_a_message_that_always_dies_ends_as_a_failed_job(rt, job):
 
 def test_whoever_has_a_job_keeps_it(rt, job, change):
     job_id = job()
-    change(job_id, returns=dead_letters.RETURNS)
+    change(job_id, dead_letters=dead_letters.RETURNS)
     claim = claims.take(rt.engine, job_id, stage=Stage.INGEST, holder=HOLDER, lease=60)
     assert dead_letters.settle(rt, Unit(job_id)) is Answer.DECIDED
     assert claims.extend(rt.engine, claim)

@@ -10,7 +10,7 @@ from tasks import envelope, queues
 from tasks.app import create
 from tasks.envelope import Unit, is_ours, unit
 
-JOB = uuid.uuid4()
+JOB = uuid.UUID("10755dce-1c7a-4e7e-a39d-076d14e83f42")
 TASKS = {"ingest", "join", "effects.anime", *queues.PERIODIC, "celery.map"}
 PROPERTIES = {"content_type": "application/json", "content_encoding": "utf-8"}
 

@@ -13,7 +13,7 @@ from tests import clock, rows
 @pytest.fixture
 def full(rt):
     """The same runtime with settings that are not embedded."""
-    urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://x", "storage_url": "s3://x"}
+    urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://h/x", "storage_url": "s3://k:s@h/x"}
     return dataclasses.replace(rt, settings=type(rt.settings)(**urls))
 
 

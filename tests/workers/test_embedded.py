@@ -1,18 +1,47 @@
-"""The embedded worker: one a home, and it takes up what the one before has left."""
+"""The embedded worker: one a home, takes up what the one before has left, and stops within seconds."""
+
+import signal
+import subprocess
+import threading
+import time
+import uuid
 
 import pytest
 
-from db import claims, jobs
+from db import claims, jobs, segments
 from db import engine as engines
+from db.errors import DatabaseMissing
 from db.states import Stage, State
 from mayfly.client import Client
 from settings import Settings
+from tasks import maintenance, outbox
 from tests import clock
+from tests.conftest import mayfly
+from workers import embedded as module
 from workers.embedded import AlreadyRunning, Embedded
+
+STOP_SECONDS = 3.0
+
+
+def row(client, job):
+    return jobs.get(client._engine, uuid.UUID(job.id))
+
+
+def wait_running(client, job, *, seconds=60):
+    end = time.monotonic() + seconds
+    while (found := row(client, job)).state is not State.RUNNING or found.stage is not Stage.EFFECT:
+        assert time.monotonic() < end and not found.state.final, found
+        time.sleep(0.02)
+
+
+def timed_stop(worker):
+    begun = time.monotonic()
+    ended = worker.stop()
+    return ended, time.monotonic() - begun
 
 
 def test_it_is_not_for_servers():
-    urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://x", "storage_url": "s3://x"}
+    urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://h/x", "storage_url": "s3://k:s@h/x"}
     with pytest.raises(ValueError, match="embedded"):
         Embedded(Settings(**urls))
 
@@ -22,9 +51,9 @@ def test_one_a_home_and_the_next_takes_up_what_is_left(embedded, photo):
         first, second = (client.submit(photo, "pass-through") for _ in range(2))
         # A worker that was killed: one job claimed for an hour, one message confirmed and gone with its process.
         engine = engines.connect(embedded.resolved_database_url)
-        row = jobs.get(engine, claims.uuid.UUID(first.id))
+        row = jobs.get(engine, uuid.UUID(first.id))
         assert claims.take(engine, row.id, stage=Stage.EFFECT, holder="elsewhere:1:1.0:1", lease=3600)
-        jobs.mark_sent(engine, [jobs.get(engine, claims.uuid.UUID(second.id))])
+        jobs.mark_sent(engine, [jobs.get(engine, uuid.UUID(second.id))])
         (embedded.home / "scratch").mkdir()
         (embedded.home / "scratch" / "film.mp4").write_bytes(b"x")
         with Embedded(embedded):
@@ -39,3 +68,140 @@ def test_one_a_home_and_the_next_takes_up_what_is_left(embedded, photo):
         engine.dispose()
         with Embedded(embedded):
             assert client.wait(client.submit(photo, "pass-through"), timeout=60).state is State.DONE
+
+
+def test_it_may_be_stopped_twice_and_before_it_started(embedded):
+    worker = Embedded(embedded)
+    assert worker.stop()
+    worker = Embedded(embedded)
+    worker.start()
+    assert worker.stop()
+    assert worker.stop()
+
+
+def test_a_start_that_fails_leaves_the_home_to_others(embedded, monkeypatch):
+    def fail(_engine):
+        raise DatabaseMissing("away")
+
+    with monkeypatch.context() as patched:
+        # Late in the start, when there is much to undo.
+        patched.setattr(segments, "adopt", fail)
+        with pytest.raises(DatabaseMissing):
+            Embedded(embedded).start()
+    with Embedded(embedded):
+        pass
+
+
+def test_an_idle_worker_stops_at_once(embedded):
+    worker = Embedded(embedded)
+    worker.start()
+    ended, seconds = timed_stop(worker)
+    assert ended and seconds < 2
+    assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPoolExecutor")]
+
+
+def test_a_video_is_handed_back_at_its_next_frame_and_goes_on(embedded, clip):
+    with Client(embedded) as client:
+        worker = Embedded(embedded)
+        worker.start()
+        job = client.submit(clip, "sleep", {"seconds": 0.05})
+        wait_running(client, job)
+        time.sleep(0.3)
+        ended, seconds = timed_stop(worker)
+        assert seconds < STOP_SECONDS
+        assert ended
+        found = row(client, job)
+        assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
+        assert not (embedded.home / "scratch").exists()
+        with Embedded(embedded):
+            assert client.wait(job, timeout=90).state is State.DONE
+
+
+def test_a_photo_that_does_not_look_is_handed_back_all_the_same(embedded, photo):
+    with Client(embedded) as client:
+        worker = Embedded(embedded)
+        worker.start()
+        job = client.submit(photo, "sleep", {"seconds": 6})
+        wait_running(client, job)
+        ended, seconds = timed_stop(worker)
+        assert seconds < STOP_SECONDS
+        assert not ended, "a thread is still in the effect's call"
+        found = row(client, job)
+        assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
+        # The next one works beside the thread that goes on, and is not disturbed by it.
+        with Embedded(embedded):
+            assert client.wait(job, timeout=60).state is State.DONE
+
+
+@pytest.mark.parametrize("seconds", [0.8])
+def test_a_photo_that_is_nearly_done_is_finished(embedded, photo, seconds):
+    with Client(embedded) as client:
+        worker = Embedded(embedded)
+        worker.start()
+        job = client.submit(photo, "sleep", {"seconds": seconds})
+        wait_running(client, job)
+        assert timed_stop(worker)[1] < STOP_SECONDS
+        assert row(client, job).state is State.DONE
+
+
+@pytest.mark.parametrize("command", ["up", "submit"])
+def test_control_c_ends_a_command_whose_worker_is_in_mid_photo(embedded, photo, command):
+    with Client(embedded) as client:
+        if command == "up":
+            process = subprocess.Popen([mayfly(), "up"], stderr=subprocess.DEVNULL)
+            job = client.submit(photo, "sleep", {"seconds": 20})
+        else:
+            arguments = ["submit", "sleep", str(photo), "-p", "seconds=20", "--wait"]
+            process = subprocess.Popen([mayfly(), *arguments], stderr=subprocess.DEVNULL)
+            end = time.monotonic() + 60
+            while not (found := client.jobs()):
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            job = found[0]
+        try:
+            wait_running(client, job)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            code = process.wait(30)
+            # Stopping, and the end of the process itself.
+            assert time.monotonic() - begun < STOP_SECONDS + 2
+        finally:
+            process.kill()
+            process.wait(30)
+        assert code == (0 if command == "up" else 130)
+        found = row(client, job)
+        assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
+
+
+def test_what_became_due_while_nobody_worked_is_looked_after_at_once(embedded, monkeypatch):
+    done = threading.Event()
+    calls = []
+    monkeypatch.setattr(maintenance, "resend", lambda: calls.append("resend"))
+    monkeypatch.setattr(maintenance, "sweep", lambda: (calls.append("sweep"), done.set()))
+    with Embedded(embedded):
+        assert done.wait(30)
+    assert calls == ["resend", "sweep"]
+
+
+def test_an_outbox_without_its_database_says_so_once(embedded, monkeypatch, caplog):
+    calls = []
+
+    def missing(_runtime):
+        calls.append(1)
+        raise DatabaseMissing("the database does not answer")
+
+    monkeypatch.setattr(module, "TROUBLE_SECONDS", 0.02)
+    monkeypatch.setattr(outbox, "send_unsent", missing)
+    with Embedded(embedded):
+        end = time.monotonic() + 30
+        while len(calls) < 5:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    said = [record for record in caplog.records if record.name == "workers.embedded"]
+    assert [record.getMessage() for record in said] == ["database_unreachable: the outbox goes on trying"]
+    assert said[0].exc_info is None
+
+
+def test_files_of_a_worker_are_nobody_elses(embedded):
+    with Embedded(embedded):
+        assert (embedded.home / "scratch").stat().st_mode & 0o077 == 0

@@ -15,6 +15,7 @@ def upgrade() -> None:
     """Bring the tables to this revision."""
     for table in ("jobs", "segments"):
         op.add_column(table, sa.Column("returns", sa.Integer(), nullable=False, server_default="0"))
+        op.add_column(table, sa.Column("dead_letters", sa.Integer(), nullable=False, server_default="0"))
         op.add_column(table, sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("fingerprint", sa.String(length=64), nullable=True))
     op.add_column("assets", sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True))
@@ -42,4 +43,5 @@ def downgrade() -> None:
     op.drop_column("jobs", "fingerprint")
     for table in ("segments", "jobs"):
         op.drop_column(table, "queued_at")
+        op.drop_column(table, "dead_letters")
         op.drop_column(table, "returns")

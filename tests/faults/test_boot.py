@@ -1,0 +1,81 @@
+"""A worker that starts while a server is away takes nothing, and works within seconds of the server's return."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from db import engine as engines
+from db.states import State
+from db.tables import ASSETS
+from tests import clock, rows
+from tests.faults.proxy import Proxy
+from tests.integration.stage import Stage, opened, wait_for
+
+RETURN_SECONDS = 15.0
+
+
+@pytest.fixture
+def stage(servers: dict[str, str], tmp_path: Path) -> Iterator[Stage]:
+    """A stage of its own."""
+    with opened(servers, tmp_path) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("server", ["database_url", "storage_url"])
+def test_a_worker_waits_for_a_server_and_takes_nothing_before(stage: Stage, photo: Path, server: str) -> None:
+    url = stage.variables[f"MAYFLY_{server.upper()}"]
+    with contextlib.ExitStack() as running:
+        proxy = running.enter_context(Proxy.before(url))
+        proxy.away()
+        stage.start("beat", **{server: proxy.through(url)})
+        worker = stage.start("worker", "--allow-cpu", "--videos=0", **{server: proxy.through(url)})
+        job = stage.queue("pass-through", photo)
+        due = overdue(stage)
+        waits = "takes nothing until it is back"
+        # Two of the service for ingest and maintenance, and one for photos.
+        wait_for("waiting children", lambda: worker.text.count(waits) == 3, seconds=200)
+        assert stage.consumers("cpu.photo") == stage.consumers("maintenance") == 0
+        assert stage.job(job).state is State.QUEUED
+        assert stage.attempts(job) == []
+        assert not destroyed(stage, due)
+        proxy.back()
+        begun = time.monotonic()
+        assert stage.wait_final(job).state is State.DONE
+        assert time.monotonic() - begun < RETURN_SECONDS
+        # The sweep comes with its period, which began with the beat.
+        wait_for("the end of what was due", lambda: destroyed(stage, due), seconds=70)
+        assert "Traceback" not in worker.text
+        assert worker.stop() == 0
+
+
+def test_a_child_that_cannot_boot_ends_its_service_which_is_started_again(stage: Stage) -> None:
+    # A module that is missing is no outage.
+    worker = stage.start("worker", "--videos=0", "--photos=0", effect_modules="no_such_module_anywhere")
+    wait_for("the supervisor's reason", lambda: "service media ended" in worker.text, seconds=200)
+    assert stage.consumers("media") == 0
+
+
+def overdue(stage: Stage) -> sa.Uuid:
+    """An asset that is due now."""
+    changes = {"effect": "pass-through", "parameters": {}, "owner": None, "consent": None, "lease": 600}
+    _, asset = rows.create(stage.engine, due_at=clock.after(0), **changes)
+    assert asset is not None
+    assert asset.key is not None
+    stage.store.put(asset.key, io.BytesIO(b"bytes"), 5)
+    # Of what is still being written, the writer's lease comes first.
+    rows.set_asset(stage.engine, asset.id, state="stored", size=5)
+    return asset.id
+
+
+def destroyed(stage: Stage, asset: sa.Uuid) -> bool:
+    """Whether an asset has been destroyed."""
+    with engines.reading(stage.engine) as connection:
+        state = connection.execute(sa.select(ASSETS.c.state).where(ASSETS.c.id == asset)).scalar_one()
+    return state == "destroyed"

@@ -1,0 +1,46 @@
+"""Whether anybody sweeps is known from the tables."""
+
+import sqlalchemy as sa
+
+from db.tables import PERIODIC_RUNS
+from purge import status
+from tests import clock
+
+
+def swept(engine, *, ago):
+    with engine.begin() as connection:
+        values = {"task": status.SWEEP, "slot": int(-ago), "claimed_at": clock.after(-ago)}
+        connection.execute(sa.insert(PERIODIC_RUNS).values(**values))
+
+
+def test_nothing_is_held_and_nobody_need_sweep(engine):
+    found = status.sweeping(engine)
+    assert (found.seconds_since, found.held, found.late, found.idle) == (None, 0, 0, False)
+
+
+def test_something_is_held_and_nobody_sweeps(engine, uploaded):
+    uploaded(3600)
+    assert status.sweeping(engine).idle
+    swept(engine, ago=status.LATE_SECONDS + 60)
+    assert status.sweeping(engine).idle
+    swept(engine, ago=10)
+    found = status.sweeping(engine)
+    assert not found.idle
+    assert 10 <= found.seconds_since < 20
+    assert found.text == f"last sweep: {found.seconds_since:.0f} s ago"
+
+
+def test_what_is_due_and_lies_there_is_late(engine, uploaded):
+    uploaded(-status.LATE_SECONDS - 30)
+    uploaded(-5)
+    uploaded(3600)
+    found = status.sweeping(engine)
+    assert (found.held, found.late) == (3, 1)
+    assert "1 assets have been due" in found.text
+
+
+def test_the_task_is_beats():
+    from tasks import maintenance, queues
+
+    assert status.SWEEP == maintenance.SWEEP
+    assert 3 * queues.PERIODIC[status.SWEEP] == status.LATE_SECONDS

@@ -1,0 +1,61 @@
+"""A child: an effect that cannot be set up does not keep it from the others."""
+
+import pytest
+
+from effects import registry
+from effects.contract import Locality, Media
+from effects.errors import WeightsError
+from tasks import queues
+from tasks.runtime import Runners
+from workers import child
+
+SERVED = queues.all_queues()
+
+
+class Some(Runners):
+    """Effects that do nothing, but for some that cannot be set up."""
+
+    def __init__(self, broken):
+        super().__init__("cpu")
+        self.broken, self.used = broken, []
+
+    def get(self, name):
+        if name in self.broken:
+            raise self.broken[name]
+        return lambda frames, params: self.used.append(name)
+
+
+def on_servers():
+    return {name for name, effect in registry.load().items() if effect.declaration.locality is Locality.SERVER}
+
+
+def test_every_effect_of_its_queues_is_warmed():
+    runners = Some({})
+    child.warm(runners, SERVED)
+    assert set(runners.used) == on_servers()
+    declared = registry.declaration("anime")
+    runners = Some({})
+    child.warm(runners, [queues.effect_queue(declared.tag, Media.IMAGE)])
+    assert "anime" in runners.used
+    assert all(registry.declaration(name).tag is declared.tag for name in runners.used)
+
+
+@pytest.mark.parametrize("error", [WeightsError("a file is missing"), ValueError("secret")])
+def test_one_that_cannot_be_set_up_is_said_and_left_out(error, caplog):
+    runners = Some({"anime": error})
+    child.warm(runners, SERVED)
+    assert set(runners.used) == on_servers() - {"anime"}
+    (said,) = [record for record in caplog.records if record.name == "workers.child"]
+    assert said.getMessage().startswith("the effect anime cannot be warmed (")
+    assert "secret" not in said.getMessage()
+    assert said.exc_info is None
+
+
+def test_a_child_that_can_do_nothing_at_all_must_not_boot():
+    with pytest.raises(RuntimeError):
+        child.warm(Some({name: RuntimeError("no device") for name in on_servers()}), SERVED)
+
+
+def test_ingest_needs_no_effect():
+    assert not child.serves_effects([queues.MEDIA, queues.MAINTENANCE])
+    assert child.serves_effects([queues.MEDIA, "cpu.photo"])

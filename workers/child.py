@@ -1,0 +1,170 @@
+"""A worker's child, which Celery has spawned: how it becomes whole before it takes anything, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import billiard.util
+from celery import signals
+
+from effects import registry
+from effects.contract import Locality, Media
+from errors import MayflyError
+from settings import Settings
+from tasks import models, outage, queues, runtime
+from tasks.runtime import Runners
+from workers import logs, parents, scratch
+
+log = logging.getLogger(__name__)
+
+# What a child inherits from its service.
+SERVICE_PID, QUEUES, DEVICE, SCRATCH, THREADS, WARM = (
+    f"MAYFLY_SERVICE_{part}" for part in ("PID", "QUEUES", "DEVICE", "SCRATCH", "THREADS", "WARM")
+)
+"""WARM is there as long as no child has worked: one that takes another's place has no time for all effects."""
+
+STOP = signal.SIGUSR2
+"""Tells a child to hand back what it has. Caught by a thread, for the main one may be in a long native call."""
+
+FIRST_SECONDS, MOST_SECONDS = 0.5, 2.0  # between two tries to boot while a server is away
+BROKEN_SECONDS = 1.0  # before a child that cannot boot ends
+ORPHAN_SECONDS = 2.7  # for what a child has in hand when its service has died
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def boot(**_: object) -> None:
+    """Make this child whole; until it returns, Celery gives the child nothing.
+
+    While a server is away it waits. Celery swallows what is raised here and would let the child take messages; so a
+    child that cannot boot ends instead, and its service with it, which gives back what it has and is started again.
+    """
+    # First, for every thread inherits it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {STOP})
+    threading.Thread(target=_await_stop, name="stop", daemon=True).start()
+    service = int(os.environ[SERVICE_PID])
+    parents.follow(service, STOP)
+    logs.configure()
+    try:
+        settings, runners = Settings(), Runners(os.environ[DEVICE])
+        served = os.environ[QUEUES].split(",")
+        if serves_effects(served):
+            # First, for it takes seconds, which are better spent while a server is away than when it is back.
+            _try_device()
+            if WARM in os.environ:
+                models.use(settings)
+                warm(runners, served)
+        _open(settings, runners)
+    except Exception as error:  # noqa: BLE001 - whatever it is, this child must not work
+        log.error("this child cannot work (%s); its service is started again", describe(error))
+        time.sleep(BROKEN_SECONDS)
+        os.kill(service, signal.SIGTERM)
+        end()
+    # From now on it has something to hand back.
+    _whole.set()
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def close(**_: object) -> None:
+    """Let a child that ends or is replaced finish what goes on beside its tasks."""
+    rt = runtime.current()
+    rt.close()
+    if rt.stopping.is_set():
+        # Billiard would wait for a second until its parent, which is stopping as well, has noticed.
+        end()
+
+
+def end() -> None:
+    """End this process at once, and whatever it has started."""
+    parents.kill_descendants()
+    os._exit(os.EX_OK)
+
+
+def serves_effects(served: list[str]) -> bool:
+    """Whether any of these queues carries effects."""
+    return any(name not in (queues.MEDIA, queues.MAINTENANCE) for name in served)
+
+
+def describe(error: BaseException) -> str:
+    """What may be said of an error in a log: our own sentence, of others the type."""
+    return f"{error.code}: {error}" if isinstance(error, MayflyError) else type(error).__name__
+
+
+def warm(runners: Runners, served: list[str]) -> None:
+    """Set up every effect whose queue is served and run it once, so that no job pays for it.
+
+    An effect that cannot be set up does not keep the child from the others. Raises what the last one raised if none
+    can be.
+    """
+    import torch
+
+    worked, failed = False, None
+    for name, effect in registry.load().items():
+        declared = effect.declaration
+        if declared.locality is not Locality.SERVER or not any(
+            queues.effect_queue(declared.tag, media) in served for media in Media
+        ):
+            continue
+        try:
+            runner = runners.get(name)
+            # Nobody is in an empty picture.
+            params = declared.parameters(
+                **({"missing": "ignore"} if "missing" in declared.parameters.model_fields else {})
+            )
+            runner(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), params)
+            worked = True
+        except Exception as error:  # noqa: BLE001 - an effect may be anybody's
+            log.error("the effect %s cannot be warmed (%s); going on without", name, describe(error))
+            failed = error
+    if failed is not None and not worked:
+        raise failed
+
+
+def _try_device() -> None:
+    """Load torch and use the device once: a child whose GPU is gone must not take jobs."""
+    import torch
+
+    torch.set_num_threads(int(os.environ[THREADS]))
+    torch.zeros(1, device=os.environ[DEVICE])
+
+
+def _open(settings: Settings, runners: Runners) -> None:
+    """Open the runtime, however long a server is away."""
+    from tasks.app import app
+
+    own = scratch.of_child(Path(os.environ[SCRATCH]))
+    pause, told = FIRST_SECONDS, False
+    while True:
+        try:
+            runtime.start(settings, app, scratch=own, runners=runners, end_process=end)
+        except outage.AWAY as error:
+            if not told:
+                log.warning("%s; this child takes nothing until it is back", error.code)
+                told = True
+            time.sleep(pause)
+            pause = min(2 * pause, MOST_SECONDS)
+        else:
+            if told:
+                log.info("it is back; this child is whole")
+            return
+
+
+_whole = threading.Event()
+
+
+def _await_stop() -> None:
+    """Hand everything back when the service says so, or when it has died."""
+    signal.sigwait({STOP})
+    if not _whole.is_set():
+        end()
+    rt = runtime.current()
+    rt.stopping.set()
+    if os.getppid() != int(os.environ[SERVICE_PID]):
+        # Billiard would say at length that its pipe to the service is broken.
+        billiard.util.get_logger().setLevel(logging.CRITICAL)
+        rt.working.wait_idle(ORPHAN_SECONDS)
+        end()
