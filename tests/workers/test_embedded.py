@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from db import claims, jobs, segments
+from db import claims, jobs
 from db import engine as engines
 from db.errors import DatabaseMissing
 from db.states import Stage, State
@@ -79,15 +79,17 @@ def test_it_may_be_stopped_twice_and_before_it_started(embedded):
     assert worker.stop()
 
 
-def test_a_start_that_fails_leaves_the_home_to_others(embedded, monkeypatch):
-    def fail(_engine):
+def test_a_start_that_fails_leaves_nothing_and_the_home_to_others(embedded, monkeypatch):
+    def fail(*_arguments, **_options):
         raise DatabaseMissing("away")
 
     with monkeypatch.context() as patched:
         # Late in the start, when there is much to undo.
-        patched.setattr(segments, "adopt", fail)
+        patched.setattr(module.celery.beat, "Service", fail)
+        failed = Embedded(embedded)
         with pytest.raises(DatabaseMissing):
-            Embedded(embedded).start()
+            failed.start()
+    assert not [one for one in threading.enumerate() if one.name in ("worker", "outbox")]
     with Embedded(embedded):
         pass
 
@@ -126,6 +128,8 @@ def test_a_photo_that_does_not_look_is_handed_back_all_the_same(embedded, photo)
         ended, seconds = timed_stop(worker)
         assert seconds < STOP_SECONDS
         assert not ended, "a thread is still in the effect's call"
+        # And what it works with is still there.
+        assert (embedded.home / "scratch").exists()
         found = row(client, job)
         assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
         # The next one works beside the thread that goes on, and is not disturbed by it.
