@@ -48,6 +48,49 @@ def test_some_urls_are_refused(read, missing):
         read(**given)
 
 
+def test_an_empty_variable_is_an_unset_one(read):
+    assert read(**dict.fromkeys(URLS, "")).embedded
+    assert read(MAYFLY_MAX_BYTES="").max_bytes == Settings().max_bytes
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_database_may_be_called_as_elsewhere(read, scheme):
+    found = read(**URLS | {"MAYFLY_DATABASE_URL": f"{scheme}://user:geheim@localhost/x"})
+    assert found.resolved_database_url == URLS["MAYFLY_DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "postgresql://user:geheim@/x?host=/var/run/postgresql"),
+        ("STORAGE_URL", "file:///srv/mayfly"),
+        ("STORAGE_URL", "s3://user:ge%2Fheim@localhost:9000/x?secure=false&region=eu"),
+        ("BROKER_URL", "amqps://user:geheim@[::1]:5671"),
+        ("BROKER_ADMIN_URL", "https://user:geheim@localhost:15671"),
+    ],
+)
+def test_addresses_of_every_kind_are_taken(read, name, value):
+    read(**URLS | {f"MAYFLY_{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BROKER_URL", "redis://user:geheim@localhost/x"),
+        ("BROKER_URL", "amqp://user:geheim@localhost:99999/x"),
+        ("BROKER_ADMIN_URL", "amqp://user:geheim@localhost/x"),
+        ("DATABASE_URL", "postgresql://user:geheim@localhost"),
+        ("STORAGE_URL", "s3://user:geheim@localhost"),
+        ("MODELS_URL", "s3://localhost/geheim"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_by_name_and_not_repeated(read, name, value):
+    with pytest.raises(ValidationError) as raised:
+        read(**URLS | {f"MAYFLY_{name}": value})
+    assert name.lower() in str(raised.value)
+    assert "geheim" not in str(raised.value) and "localhost" not in str(raised.value)
+
+
 def test_settings_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().lease = 5

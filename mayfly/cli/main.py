@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import sys
 from typing import Annotated, Any
@@ -13,9 +12,6 @@ import typer
 import typer.core
 
 from mayfly.cli import apply, console, demo, jobs, models, processes, purge, submit
-
-# Whatever it logs, with tracebacks, it raises as well.
-logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 class _Commands(typer.core.TyperGroup):

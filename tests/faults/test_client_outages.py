@@ -21,6 +21,7 @@ from tests.conftest import mayfly
 from tests.faults.conftest import Lines
 from tests.faults.producers import Source, beside, later, producer
 from tests.integration.stage import wait_for
+from tests.integration.test_killed_producer import lapse
 
 AWAY = 4.0  # seconds; longer than a notice takes
 COMMIT = b"COMMIT\0"  # as it is sent; "READ COMMITTED" is part of another request
@@ -188,7 +189,9 @@ def test_what_lapsed_in_doubt_is_refused(lines: Lines, photo: Path, monkeypatch:
         def abandon() -> bool:
             assert lost.wait(30)
             (job,) = lines.stage.client.jobs()
-            return jobs.end(lines.stage.engine, uuid.UUID(job.id), to=State.FAILED, error="upload_abandoned")
+            ended = jobs.end(lines.stage.engine, uuid.UUID(job.id), to=State.FAILED, error="upload_abandoned")
+            lapse(lines.stage)
+            return ended and lines.stage.client.sweep().destroyed == 1
 
         with beside(abandon) as abandoned, pytest.raises(UploadRefused, match="nothing was heard"):
             client.submit(photo, "pass-through")
