@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05  # how soon a job that another process submitted is seen
 TROUBLE_SECONDS = 1.0  # between two tries of the outbox that failed
 START_SECONDS = 30
-STOP_SECONDS = 2.8  # for what is being worked at, and for the threads
+STOP_SECONDS = 2.6  # for what is being worked at, and for the threads
 LOOK_SECONDS = 0.2  # how soon the worker's thread sees that it is to stop
 CONCURRENCY = 3  # a film, a photo beside it, and maintenance
 
