@@ -85,9 +85,15 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
 def _reason(error: BaseException) -> str:
     """A sentence; the driver's own may hold an address or a value."""
     said = str(error).lower()
-    if "read-only" in said or "readonly" in said:
-        return "the database takes no writing now; check its role, its file's rights and its disk"
-    if "no space" in said or "disk is full" in said or "disk full" in said:
+    if isinstance(error, sqlite3.Error):
+        if "disk is full" in said:
+            return "the disk of MAYFLY_HOME is full; free some space"
+        if "readonly" in said:
+            return "the database in MAYFLY_HOME cannot be written; check its owner and rights"
+        return "the database in MAYFLY_HOME cannot be opened or is busy; check the folder, its owner and rights"
+    if "read-only" in said:
+        return "the database takes no writing now; check its role"
+    if "no space" in said or "disk full" in said:
         return "the database's disk is full; free some space"
     if "password authentication" in said or ("role" in said and "does not exist" in said):
         return "the database refuses this name or password; check MAYFLY_DATABASE_URL"
@@ -132,8 +138,8 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > end:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > end:
                 raise
             time.sleep(0.01)
 

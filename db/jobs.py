@@ -122,7 +122,7 @@ def create(
     }
     with engine.begin() as connection:
         if request.idempotency_key is not None:
-            _make_way(connection, request)
+            _make_way(connection, request, job_id)
         row = connection.execute(engines.insert_or_skip(engine, JOBS).values(**values).returning(*JOBS.c)).one_or_none()
         if row is None:
             return _known(connection, request, job_id)
@@ -151,15 +151,15 @@ def _known(connection: sa.Connection, request: Request, job_id: uuid.UUID) -> tu
     return JobRow.read(known), None
 
 
-def _make_way(connection: sa.Connection, request: Request) -> None:
-    """Take the key from a job of the same owner that never reached a worker and never will."""
+def _make_way(connection: sa.Connection, request: Request, but: uuid.UUID) -> None:
+    """Take the key from another job of the same owner that never reached a worker and never will."""
     never_worked = ~sa.exists().where(ATTEMPTS.c.job_id == JOBS.c.id)
     lapsed = sa.and_(JOBS.c.state == State.UPLOADING.value, JOBS.c.lease_until < clock.now())
     failed = sa.and_(JOBS.c.state == State.FAILED.value, never_worked)
     of_key = {"of_owner": request.owner, "key": request.idempotency_key}
     released = (
         sa.update(JOBS)
-        .where(_HAS_KEY, sa.or_(lapsed, failed))
+        .where(_HAS_KEY, JOBS.c.id != but, sa.or_(lapsed, failed))
         .values(idempotency_key=None, fingerprint=None)
         .returning(JOBS.c.id)
     )

@@ -33,7 +33,7 @@ STOP = signal.SIGUSR2
 
 FIRST_SECONDS, MOST_SECONDS = 0.5, 2.0  # between two tries to boot while a server is away
 BROKEN_SECONDS = 1.0  # before a child that cannot boot ends
-ORPHAN_SECONDS = 2.7  # for what a child has in hand when its service has died
+ORPHAN_SECONDS = 4.0  # at most, for what a child has in hand when its service has died
 
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -24,7 +24,7 @@ from workers import child, parents
 log = logging.getLogger(__name__)
 
 TELL_SECONDS = 1.0  # after which the children are told in any case; Celery may hang at the broker
-STOP_SECONDS = 2.9  # after which the children are killed
+STOP_SECONDS = 4.0  # after which the children are killed; by themselves they end after two at most
 POLL_SECONDS = 0.05
 
 

@@ -31,8 +31,10 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05  # how soon a job that another process submitted is seen
 TROUBLE_SECONDS = 1.0  # between two tries of the outbox that failed
 START_SECONDS = 30
-STOP_SECONDS = 2.8  # for what is being worked at, and for the threads
-LATE_SECONDS = 3.0  # for what is still not handed back by then
+# What is being worked at is handed back after two seconds at most; only a machine without a core to spare needs more,
+# and an attempt is worth more than a second.
+HAND_BACK_SECONDS = 5.0
+END_SECONDS = 0.5  # for the threads, once nothing is worked at
 LOOK_SECONDS = 0.2  # how soon the worker's thread sees that it is to stop
 CONCURRENCY = 3  # a film, a photo beside it, and maintenance
 
@@ -134,7 +136,6 @@ class Embedded:
             False when a thread is still in a call that cannot be ended. What it makes is not wanted any more, but
             Python waits for it before the process ends.
         """
-        end = time.monotonic() + STOP_SECONDS
         self._stop.set()
         rt = self._runtime
         if rt is not None:
@@ -144,9 +145,8 @@ class Embedded:
         if self._worker is not None:
             self._worker.ending.set()
         if rt is not None:
-            # On a machine that is too busy for that, a unit that is handed back is worth a moment more.
-            _ = rt.working.wait_idle(end - time.monotonic()) or rt.working.wait_idle(LATE_SECONDS)
-        ended = self._end_threads(end)
+            rt.working.wait_idle(HAND_BACK_SECONDS)
+        ended = self._end_threads(time.monotonic() + END_SECONDS)
         if rt is not None:
             self._runtime = None
             rt.close()

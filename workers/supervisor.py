@@ -30,7 +30,7 @@ RESTART_SECONDS = 1.0  # before a service that died is started again
 EARLY_SECONDS = 10.0  # a service that lives no longer died at once
 EARLY_DEATHS = 5  # in a row, after which the pause doubles with each further one
 MOST_SECONDS = 60.0
-STOP_SECONDS = 5.0  # over workers.drain.STOP_SECONDS; then everything is killed
+STOP_SECONDS = 6.0  # over workers.drain.STOP_SECONDS; then everything is killed
 LAST_SECONDS = 2.0  # for helpers of the services, which end by themselves
 
 

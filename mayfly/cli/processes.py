@@ -23,7 +23,7 @@ def up() -> None:
     from workers.embedded import Embedded
 
     logs.configure()
-    with console.errors_shown(), Embedded(settings) as running:
+    with Embedded(settings) as running:
         people.print(f"running, everything under {settings.home}; Ctrl-C stops")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: running.interrupt())
@@ -43,27 +43,26 @@ def worker(
     from workers.supervisor import Supervisor
 
     logs.configure()
-    with console.errors_shown():
-        broker.declare(settings)
-        if not broker.set_policy(settings):
-            people.print(
-                "[yellow]no delivery limit[/]: set MAYFLY_BROKER_ADMIN_URL, or the policy by hand "
-                "(docs/operations.md); until then a message that kills its worker comes back for ever",
-                soft_wrap=True,
-            )
-        gpus = devices.find()
-        services = plan.services(gpus, allow_cpu=allow_cpu, photos=photos, videos=videos)
-        for gpu in gpus:
-            people.print(f"gpu {gpu.index}: {gpu.name}, {gpu.memory / 1024**3:.0f} GiB: {', '.join(gpu.tags)}")
-        if not gpus:
-            people.print("no GPU" + ("; its effects run on the CPU" if allow_cpu else ": cpu effects only"))
-        for service in services:
-            people.print(f"{service.name}: {service.concurrency} × {', '.join(service.queues)}")
-        threads = settings.threads or plan.threads(services, os.cpu_count() or 1)
-        slot = Slot.take(settings.scratch)
-        people.print(f"scratch: {slot.path}", soft_wrap=True)
-        Supervisor(services, threads=threads, slot=slot.path).run()
-        slot.give_back()
+    broker.declare(settings)
+    if not broker.set_policy(settings):
+        people.print(
+            "[yellow]no delivery limit[/]: set MAYFLY_BROKER_ADMIN_URL, or the policy by hand "
+            "(docs/operations.md); until then a message that kills its worker comes back for ever",
+            soft_wrap=True,
+        )
+    gpus = devices.find()
+    services = plan.services(gpus, allow_cpu=allow_cpu, photos=photos, videos=videos)
+    for gpu in gpus:
+        people.print(f"gpu {gpu.index}: {gpu.name}, {gpu.memory / 1024**3:.0f} GiB: {', '.join(gpu.tags)}")
+    if not gpus:
+        people.print("no GPU" + ("; its effects run on the CPU" if allow_cpu else ": cpu effects only"))
+    for service in services:
+        people.print(f"{service.name}: {service.concurrency} × {', '.join(service.queues)}")
+    threads = settings.threads or plan.threads(services, os.cpu_count() or 1)
+    slot = Slot.take(settings.scratch)
+    people.print(f"scratch: {slot.path}", soft_wrap=True)
+    Supervisor(services, threads=threads, slot=slot.path).run()
+    slot.give_back()
 
 
 def beat() -> None:

@@ -21,6 +21,8 @@ from workers import embedded as module
 from workers.embedded import AlreadyRunning, Embedded
 
 STOP_SECONDS = 3.0
+BUSY_SECONDS = 2.0  # more on a machine with no core to spare
+EXIT_SECONDS = 4.0  # for the end of a process with torch in it, on a busy machine
 
 
 def row(client, job):
@@ -110,7 +112,7 @@ def test_a_video_is_handed_back_at_its_next_frame_and_goes_on(embedded, clip):
         wait_running(client, job)
         time.sleep(0.3)
         ended, seconds = timed_stop(worker)
-        assert seconds < STOP_SECONDS
+        assert seconds < STOP_SECONDS + BUSY_SECONDS
         assert ended
         found = row(client, job)
         assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
@@ -126,7 +128,7 @@ def test_a_photo_that_does_not_look_is_handed_back_all_the_same(embedded, photo)
         job = client.submit(photo, "sleep", {"seconds": 6})
         wait_running(client, job)
         ended, seconds = timed_stop(worker)
-        assert seconds < STOP_SECONDS
+        assert seconds < STOP_SECONDS + BUSY_SECONDS
         assert not ended, "a thread is still in the effect's call"
         # And what it works with is still there.
         assert (embedded.home / "scratch").exists()
@@ -144,7 +146,7 @@ def test_a_photo_that_is_nearly_done_is_finished(embedded, photo, seconds):
         worker.start()
         job = client.submit(photo, "sleep", {"seconds": seconds})
         wait_running(client, job)
-        assert timed_stop(worker)[1] < STOP_SECONDS
+        assert timed_stop(worker)[1] < STOP_SECONDS + BUSY_SECONDS
         assert row(client, job).state is State.DONE
 
 
@@ -168,7 +170,7 @@ def test_control_c_ends_a_command_whose_worker_is_in_mid_photo(embedded, photo, 
             process.send_signal(signal.SIGINT)
             code = process.wait(30)
             # Stopping, and the end of the process itself.
-            assert time.monotonic() - begun < STOP_SECONDS + 2
+            assert time.monotonic() - begun < STOP_SECONDS + EXIT_SECONDS
         finally:
             process.kill()
             process.wait(30)
