@@ -11,11 +11,13 @@ import urllib.parse
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import urllib3
 from PIL import Image
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from db import engine as engines
 from db import migrate, tables
@@ -24,8 +26,13 @@ from settings import Settings
 ROOT = Path(__file__).parents[1]
 SERVICES = ROOT / "scripts" / "services"
 
-# Stages of tests/integration that tests of several files share; a worker that is started once is cheap.
-STAGES = {"busy", "idle"}
+# Tests of this folder share stages with workers, which are costly to start, but for the files that have their own.
+SHARED = "tests/integration/"
+APART = {
+    "tests/integration/test_broker.py",
+    "tests/integration/test_segments.py",
+    "tests/integration/test_worker_life.py",
+}
 
 # A developer's own servers are no place for tests; what tests use is made below. Where trial servers run is no address.
 for _name in [name for name in os.environ if name.startswith("MAYFLY_") and name != "MAYFLY_SERVICES_DIR"]:
@@ -36,13 +43,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that share what is costly to make run in one process: those of a file, and those of a shared stage."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            stages = sorted(STAGES.intersection(getattr(item, "fixturenames", ())))
-            item.add_marker(pytest.mark.xdist_group("-".join(stages) or item.path.relative_to(ROOT).as_posix()))
+class _Scheduler(LoadFileScheduling):
+    """Gives each process whole files, and those that share stages as one, so that what is shared is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return SHARED if file.startswith(SHARED) and file not in APART else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Spread tests over processes; marks for groups do not reach xdist's own scheduler with pytest 9.2."""
+    return _Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _up() -> dict[str, str]:
