@@ -345,7 +345,6 @@ def requeue_lapsed(engine: sa.Engine) -> list[uuid.UUID]:
                 sent_at=None,
                 queued_at=clock.now(),
                 started_at=None,
-                returns=JOBS.c.returns + 1,
             )
             .returning(JOBS.c.id)
         )

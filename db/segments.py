@@ -309,7 +309,6 @@ def requeue_lapsed(engine: sa.Engine) -> int:
                 retry_at=None,
                 sent_at=None,
                 queued_at=clock.now(),
-                returns=SEGMENTS.c.returns + 1,
             )
         )
         return changed.rowcount

@@ -17,6 +17,7 @@ import celery.exceptions
 import sqlalchemy as sa
 
 from db import assets, claims, jobs, segments
+from db import engine as engines
 from db.claims import Claim
 from db.errors import DatabaseMissing, UnknownJob
 from db.rows import AssetRow, JobRow, SegmentRow
@@ -114,7 +115,7 @@ class Attempt(Generic[C]):
 
         def reserve() -> AssetRow:
             nonlocal repeated
-            with self.runtime.engine.begin() as connection:
+            with engines.writing(self.runtime.engine) as connection:
                 if repeated and (known := assets.find(connection, asset_id)) is not None:
                     return known
                 repeated = True
