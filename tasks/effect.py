@@ -29,8 +29,13 @@ def _apply(job_id: str, segment: int | None = None) -> None:
         attempt.run_segment(runtime.current(), uuid.UUID(job_id), segment, _work_on_segment)
 
 
-for _name in registry.load():
-    celery.shared_task(name=f"effects.{_name}")(_apply)
+def make_tasks() -> None:
+    """Make the task of each effect that is registered by now; what was made before stays as it is."""
+    for name in registry.load():
+        celery.shared_task(name=f"effects.{name}")(_apply)
+
+
+make_tasks()
 
 
 def _work(attempt: Attempt[Claim]) -> None:

@@ -20,6 +20,7 @@ from celery.exceptions import WorkerTerminate
 
 from db import jobs, segments
 from db.errors import DatabaseMissing
+from effects import registry
 from errors import MayflyError
 from settings import Settings
 from tasks import maintenance, outbox, runtime
@@ -167,8 +168,12 @@ class Embedded:
     def _start(self) -> None:
         if importlib.util.find_spec("torch") is None:
             raise NoWorker("this installation can submit but not work; install mayfly[worker]")
+        from tasks import effect
         from tasks.app import create
 
+        # This process may have made its tasks before it knew these effects.
+        registry.load(self.settings.effect_modules)
+        effect.make_tasks()
         # Read when torch is first loaded; the supervisor says why.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         app = create(self.settings)
