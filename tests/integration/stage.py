@@ -47,6 +47,15 @@ def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = PATIEN
     return found
 
 
+def ends(stdout: str, count: int) -> list[dict[str, Any]]:
+    """The last line of each file of `submit --json`, in the order of the `count` files: a file that was refused has one
+    line, a job has a line when it is queued, and with `--wait` another when it has ended.
+    """
+    lines = [json.loads(line) for line in stdout.splitlines()]
+    last = {line["job"]: line for line in lines}
+    return [last[line["job"]] if line["job"] else line for line in lines[:count]]
+
+
 class Process:
     """A running `mayfly` command with its log in a file."""
 

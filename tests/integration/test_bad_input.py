@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import struct
 import subprocess
 import zlib
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import LIMITS
-from tests.integration.stage import Stage, wait_for
+from tests.integration.stage import Stage, ends, wait_for
 
 # The worker's limits, in which a producer with laxer ones does not believe.
 LAX = {name: str(10 * int(value)) for name, value in LIMITS.items()}
@@ -99,7 +98,7 @@ def outcomes(
     for (effect, _, lax), files in groups.items():
         arguments = ["submit", effect, *files.values(), "--wait", "--owner", "owner-of-bad-input", "--json"]
         finished = busy.run(*arguments, **(LAX if lax else {}))
-        lines = [json.loads(line) for line in finished.stdout.splitlines()]
+        lines = ends(finished.stdout, len(files))
         facts = {"code": finished.returncode, "stderr": finished.stderr}
         found |= {name: line | facts for name, line in zip(files, lines, strict=True)}
     # What the producer refuses has no row.

@@ -38,7 +38,7 @@ def test_a_photo_in_mid_effect(busy: Stage, worker: Process, photo: Path):
     assert busy.objects(job) == []
     assert busy.job(job).state is State.CANCELLED
     assert [outcome for _, outcome, _ in busy.attempts(job)] == ["cancelled"]
-    assert busy.run("result", job, "--out", "/dev/null").returncode == 2
+    assert busy.run("result", job, "--out", "/dev/null").returncode == 1
 
 
 def test_a_film_in_mid_stream(busy: Stage, worker: Process, film: Path):
