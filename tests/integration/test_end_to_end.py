@@ -54,16 +54,8 @@ def receipts(stage: Stage, job_id: str) -> list[str]:
 def test_a_photo_and_a_video_come_back_and_their_inputs_are_gone(busy: Stage, photo: Path, clip: Path, tmp_path: Path):
     finished = busy.run("submit", "pass-through", photo, clip, "--wait", "--out", tmp_path, "--json")
     assert finished.returncode == 0, finished.stderr
-<<<<<<< HEAD
-    lines = [json.loads(line) for line in finished.stdout.splitlines()]
-    # Each file has a line when it is queued, and one when it has ended.
-    assert sorted(line["state"] for line in lines) == ["done", "done", "queued", "queued"]
-    ended = {line["job"]: line for line in lines if line["state"] == "done"}
-    picture, video = (ended[line["job"]] for line in lines if line["state"] == "queued")
-=======
     picture, video = ends(finished.stdout, 2)
     assert picture["state"] == video["state"] == "done"
->>>>>>> client
 
     assert read(Path(picture["result"])).shape == (512, 512, 3)
     assert np.abs(read(Path(picture["result"])) - read(photo)).mean() < 2
