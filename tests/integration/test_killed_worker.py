@@ -31,7 +31,9 @@ def deadly_message(busy: Stage, photo: Path) -> str:
         job = busy.queue("pass-through", photo, "owner-of-the-message")
     with busy.engine.begin() as connection:
         # As if it had come back as often as it may: each time takes a minute.
-        values = {"sent_at": sa.func.now(), "dead_letters": dead_letters.RETURNS}
+        # Its age would bring it a message of its own before this one is given up.
+        later = sa.func.now() + sa.text("interval '10 minutes'")
+        values = {"sent_at": later, "dead_letters": dead_letters.RETURNS}
         connection.execute(sa.update(JOBS).where(JOBS.c.id == uuid.UUID(job)).values(values))
     send = busy.runtime.sender.app.send_task
     send("stage.die", args=(job,), queue=queues.MEDIA, argsrepr="-", kwargsrepr="-", mandatory=True)
