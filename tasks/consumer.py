@@ -130,11 +130,11 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
 
 
 def _answer(
-    answer: Callable[..., None], _: logging.Logger, errors: tuple[type[Exception], ...], **options: bool
+    answer: Callable[..., None], _: logging.Logger, errors: tuple[type[Exception], ...], *given: bool, **options: bool
 ) -> None:
     """Acknowledge or reject a message; raises what tells Celery that the connection is lost."""
     try:
-        answer(**options)
+        answer(*given, **options)
     except errors as error:
         log.warning("the broker went away before a message was answered (%s); it comes again", type(error).__name__)
         if isinstance(error, BrokenPipeError):
