@@ -66,6 +66,7 @@ def picture():
     return torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None].contiguous()
 
 
+@pytest.mark.timeout(900)  # four runs on one thread, half of them traced
 @pytest.mark.parametrize(("name", "given"), [(name, {}) for name in LIBRARY] + HEAVY)
 def test_no_effect_takes_more_than_it_says(name, given):
     runner, frame = Runner(registry.find(name)()), picture()
