@@ -64,6 +64,7 @@ class Attempt(Generic[C]):
         self._reserved: list[AssetRow] = []
         self._fetched: list[Path] = []
         self._settling, self._settled = threading.Lock(), False
+        self._concluded = False
         settings = runtime.settings
         self._limit = settings.image_time_limit if self.job.media == "image" else settings.video_time_limit
         self._written = self._begun = time.monotonic()
@@ -170,6 +171,12 @@ class Attempt(Generic[C]):
             self._waiting_since = 0.0
             self._held += time.monotonic() - begun
 
+    def conclude(self, call: Callable[[], T]) -> T:
+        """As `patiently`, for the transaction that ends the claim; what the work does after it is nobody's to end."""
+        found = self.patiently(call)
+        self._concluded = bool(found) or found == []
+        return found
+
     def progress(self, done: int) -> None:
         """Note how far the work is.
 
@@ -232,6 +239,8 @@ class Attempt(Generic[C]):
 
     def give_up(self, reason: Exception) -> None:
         """Settle what the work does not end by itself, and end the process if that can be done."""
+        if self._concluded:
+            return
         log.warning("job %s: given up in mid-work (%s)", self.claim.name, type(reason).__name__)
         self.settle(reason)
         self.runtime.working.leave(self)

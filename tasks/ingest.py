@@ -30,7 +30,7 @@ def _ingest(attempt: Attempt[Claim]) -> None:
     path = attempt.fetch(attempt.input(), "input")
     info = probe.probe_video(path, rt.limits)
     facts = {"source": info.to_json()}
-    queued = attempt.patiently(
+    queued = attempt.conclude(
         lambda: claims.advance(rt.engine, attempt.claim, to=Stage.EFFECT, units_total=info.frame_count, video=facts)
     )
     if queued is None:

@@ -28,7 +28,7 @@ def store(attempt: Attempt[Claim], made: Made, previews: Sequence[Made] = ()) ->
     rt = attempt.runtime
     extra = dict(_put(attempt, Retention.PREVIEW, preview) for preview in previews)
     result_id, size = _put(attempt, Retention.RESULT, made)
-    due = attempt.patiently(
+    due = attempt.conclude(
         lambda: claims.finish(rt.engine, attempt.claim, result_id=result_id, size=size, previews=extra)
     )
     if due is None:

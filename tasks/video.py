@@ -80,7 +80,7 @@ def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Par
         raise DamagedMedia
     part = attempt.reserve(Retention.INTERMEDIATE, made.suffix)
     size = _put(attempt, part, target)
-    ended = attempt.patiently(
+    ended = attempt.conclude(
         lambda: segments.finish(rt.engine, attempt.claim, part_id=part.id, size=size, units=made.frames)
     )
     if ended is None:
@@ -165,7 +165,7 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
             attempt.progress(0)
     facts = dict(attempt.job.video or {}) | {"container": containers.container_for(info).name, "depth": runner.depth}
     units = sum(one.frames for one in planned)
-    if not attempt.patiently(lambda: segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=units)):
+    if not attempt.conclude(lambda: segments.plan(rt.engine, attempt.claim, rows, video=facts, units_total=units)):
         raise ClaimLost("the job ended while it was cut")
     rt.sender.send_segments(segments.unsent(rt.engine, limit=len(rows), one_a_job=rt.settings.embedded))
 

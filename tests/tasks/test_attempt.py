@@ -270,6 +270,19 @@ def test_what_a_committed_end_has_taken_over_survives_an_error_after_it(rt, job)
     assert left.key.startswith("result/")
 
 
+def test_what_follows_a_concluded_attempt_ends_no_process(rt, job):
+    """As when the broker or the store keeps a worker waiting after the job's end."""
+    ended = threading.Event()
+    ending = dataclasses.replace(rt, end_process=ended.set)
+
+    def work(running):
+        store_result(running, Made(b"result", ".jpg"))
+        time.sleep(2.5)
+
+    assert run(ending, job(), work).state is State.DONE
+    assert not ended.is_set()
+
+
 def test_an_end_whose_answer_is_lost_is_repeated(rt, job, monkeypatch):
     job_id, end, answers = job(), claims.finish, []
 
