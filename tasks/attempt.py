@@ -284,10 +284,12 @@ class Attempt(Generic[C]):
             self.discard()
             sweeper.destroy_due(rt.engine, rt.store, self.job.id)
             return
-        self.discard()
         if isinstance(error, Stopped):
+            # First, for the process may be killed while a slow store destroys.
             self._hand_back()
+            self.discard()
             return
+        self.discard()
         settings = rt.settings
         returns = claim.segment.returns if isinstance(claim, SegmentClaim) else self.job.returns
         verdict = retry.verdict(
