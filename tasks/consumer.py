@@ -18,7 +18,10 @@ import amqp
 import amqp.method_framing
 import celery.exceptions
 import celery.worker.consumer
+import celery.worker.consumer.control
+import celery.worker.pidbox
 import celery.worker.state
+from kombu import compression
 from kombu.connection import Connection
 from kombu.message import Message
 
@@ -36,14 +39,44 @@ _FIXED = 12  # bytes before the properties: class, weight, and the body's size
 Frame = tuple[int, int, Any]
 
 
+class Mailbox(celery.worker.pidbox.Pidbox):  # type: ignore[misc]
+    """Where Flower's questions arrive. Celery would log a traceback of a message that is none, with what it holds."""
+
+    def start(self, c: Consumer) -> None:
+        """Listen for commands."""
+        super().start(c)
+        # They need no answer, and the broker ends the connection of whoever rejects one.
+        self.consumer.on_decode_error = self._drop
+
+    def on_message(self, body: object, message: Message) -> None:
+        """Answer one command."""
+        self._forward_clock()
+        try:
+            self.node.handle_message(body, message)
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's message leads to
+            self._drop(message, error)
+
+    def _drop(self, _message: Message, _error: Exception) -> None:
+        log.warning("a message to this worker's mailbox is no command of Celery's; it is dropped")
+
+
+class Control(celery.worker.consumer.control.Control):  # type: ignore[misc]
+    """Celery's step with our mailbox."""
+
+    def __init__(self, c: Consumer, **options: Any) -> None:
+        super().__init__(c, **options)
+        self.box = Mailbox(c)
+        self.start, self.stop, self.shutdown = self.box.start, self.box.stop, self.box.shutdown
+
+
 class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
     """Takes messages of ours and rejects all others."""
 
     class Blueprint(celery.worker.consumer.Consumer.Blueprint):  # type: ignore[misc]
-        """Celery's steps without its 28 queues for delays: no message of ours names a time."""
+        """Celery's steps without its 28 queues for delays, for no message of ours names a time, and our `Control`."""
 
         default_steps = tuple(
-            step
+            "tasks.consumer:Control" if step.endswith(":Control") else step
             for step in celery.worker.consumer.Consumer.Blueprint.default_steps
             if not step.endswith(":DelayedDelivery")
         )
@@ -127,6 +160,19 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
         )
         self.first_connection_attempt = False
         return connected
+
+
+def refuse_packed() -> None:
+    """Have no message unpacked: ours never are packed, and a stranger's kilobytes may hold gigabytes."""
+    for kind in compression.encoders():
+        compression.register(_refuse_packed, _refuse_packed, kind)
+
+
+def _refuse_packed(_body: bytes) -> bytes:
+    raise ValueError("no message of ours is packed")
+
+
+refuse_packed()
 
 
 def _answer(

@@ -18,6 +18,8 @@ def configure(level: int = logging.INFO) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # Ten warnings at each start that the queues have no delayed delivery, which nothing here uses.
     logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(logging.ERROR)
+    # A traceback, with what it holds, of a command that Celery does not know; whoever sent it gets the answer.
+    logging.getLogger("kombu.pidbox").setLevel(logging.CRITICAL)
     logging.getLogger("celery.worker.request").addFilter(_without_traceback_of_the_lost)
 
 

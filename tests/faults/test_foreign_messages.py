@@ -159,6 +159,49 @@ def test_the_lane_goes_on(stage: Stage, worker: Process, photo: Path):
     assert "Traceback" not in worker.text
 
 
+BOMB = gzip.compress(b"0" * 200_000_000)
+
+COMMANDS = {
+    "no JSON": plain(MARK),
+    "a number": plain("42"),
+    "a list": plain(json.dumps([MARK])),
+    "another kind": plain(MARK, content_type="application/x-yaml"),
+    "packed": plain(BOMB, headers={"compression": "application/x-gzip"}),
+    "an unknown method": plain(json.dumps({"method": MARK, "arguments": {}})),
+    "no method": plain(json.dumps({MARK: 42})),
+    "arguments of another kind": plain(json.dumps({"method": "ping", "arguments": [MARK]})),
+    "a clock of another kind": plain(json.dumps({"method": "ping"}), headers={"clock": MARK}),
+    "receivers of another kind": plain(json.dumps({"method": "ping", "destination": 42})),
+}
+
+
+def test_a_foreign_command_is_dropped(stage: Stage, worker: Process):
+    before, connections = services(worker), worker.text.count("Connected to")
+    with broker.channel(stage.settings) as channel:
+        for properties, body in COMMANDS.values():
+            channel.basic_publish("celery.pidbox", "", body, properties)
+    # The mailbox answers in order: after this answer all of them were met.
+    answers = create(stage.settings).control.ping(timeout=5)
+    assert len(answers) == len(before)
+    assert services(worker) == before
+    assert worker.text.count("Connected to") == connections
+    assert worker.text.count("is no command of Celery's") >= len(before)
+    assert "Traceback" not in worker.text
+    assert MARK not in worker.text
+
+
+def test_a_packed_message_is_not_unpacked(stage: Stage, worker: Process):
+    family = {process.pid: process.memory_info().rss for process in psutil.Process(worker.popen.pid).children()}
+    headers = {"task": "effects.pass-through", "id": SOME, "compression": "application/x-gzip"}
+    for _ in range(3):
+        check_refused(stage, worker, plain(BOMB, headers=headers))
+    for pid, before in family.items():
+        # VmHWM: what it had at most.
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        peak = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+        assert peak < before + 100_000_000
+
+
 def test_maintenance_drops_it(stage: Stage, worker: Process):
     letters, lines = dead(stage), refusals(worker)
     publish(stage, queues.MAINTENANCE, FOREIGN["a number"])
