@@ -1,4 +1,4 @@
-"""What Mayfly is measured against: a Celery task that copies bytes, and one that does the same work as a photo's job."""
+"""What Mayfly is measured against: a Celery task that copies bytes, and one that does the work of a photo job."""
 
 from __future__ import annotations
 
