@@ -66,13 +66,15 @@ def picture():
     return torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None].contiguous()
 
 
-@pytest.mark.timeout(900)  # four runs on one thread, half of them traced
+@pytest.mark.timeout(900)  # the largest enlargement takes a minute, on one thread of a quiet machine
 @pytest.mark.parametrize(("name", "given"), [(name, {}) for name in LIBRARY] + HEAVY)
 def test_no_effect_takes_more_than_it_says(name, given):
     runner, frame = Runner(registry.find(name)()), picture()
     params = registry.parameters(name, given)
     allowed = runner.effect.working_bytes(params) * frame.shape[-1] * frame.shape[-2]
-    runner(frame, params)
+    # Weights are loaded once, and are no working memory.
+    nobody = {"missing": "ignore"} if hasattr(params, "missing") else {}
+    runner(frame[..., ::4, ::4], registry.parameters(name, given | nobody))
     assert peak(lambda: runner(frame, params)) <= allowed
     video = runner.video(params)
     video(frame)
@@ -107,7 +109,7 @@ def test_short_memory_means_smaller_tiles(monkeypatch, room, expected):
 
 
 def test_smaller_tiles_change_no_more_than_a_level(monkeypatch):
-    runner, frame = Runner(registry.find("enhance")()), picture()
+    runner, frame = Runner(registry.find("enhance")()), picture()[..., :256, 128:384]
     params = registry.parameters("enhance", {})
     whole = runner(frame, params).to(torch.int16)
     monkeypatch.setattr(memory, "budget", lambda device: 1)
