@@ -18,6 +18,7 @@ from db import clock
 from db.errors import DatabaseMissing
 
 BUSY_TIMEOUT_MS = 30_000
+EMPTYING_MS = 2_000
 CONNECT_SECONDS = 5
 DEAD_PEER_MS = 15_000  # what was sent and is not confirmed for so long was sent to nobody
 IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, which would double small transactions
@@ -61,6 +62,27 @@ def writing(engine: sa.Engine) -> contextlib.AbstractContextManager[sa.Connectio
     if engine.dialect.name == "sqlite":
         return engine.begin()
     return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+
+def empty_log(engine: sa.Engine) -> bool:
+    """Move SQLite's write-ahead log into the database and empty it: what was blanked stays readable in it until then.
+
+    Returns:
+        False when somebody else reads or writes for longer than EMPTYING_MS; the next call does it. A server's log is
+        its own matter.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    try:
+        # Not by SQLAlchemy's connection, which would begin a transaction.
+        with contextlib.closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={EMPTYING_MS}")
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    except sqlite3.OperationalError:
+        return False
+    return not busy
 
 
 def insert_or_skip(engine: sa.Engine, table: sa.Table) -> postgresql.Insert | sqlite.Insert:

@@ -227,8 +227,8 @@ class Client:
         Wanted.check(effect, params)
 
     def sweep(self) -> sweeper.Sweep:
-        """Destroy now what is due, as beat does every minute."""
-        return sweeper.sweep(self._engine, self._store)
+        """Destroy now what is due, as beat does every minute; also what was put off since it could not be destroyed."""
+        return sweeper.sweep(self._engine, self._store, at_once=True)
 
     def sweeping(self) -> purge_status.Sweeping:
         """Whether anybody destroys what is due."""
