@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import assets, jobs
+from db import assets, jobs, room
 from db.errors import UnknownJob
 from db.rows import AssetRow, JobRow, ReceiptRow
 from db.states import State
@@ -210,7 +210,7 @@ class Client:
         """
         job_id = _id(job)
         self.status(job_id)
-        if jobs.end(self._engine, job_id, to=State.CANCELLED):
+        if room.with_reserve(self._engine, lambda: jobs.end(self._engine, job_id, to=State.CANCELLED)):
             sweeper.destroy_due(self._engine, self._store, job_id)
         return self.status(job_id)
 

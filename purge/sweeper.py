@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
+import functools
 import logging
 import uuid
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from db import assets, jobs, personal, refusals
+from db import assets, jobs, personal, refusals, room
 from db import engine as engines
-from db.errors import DatabaseMissing
+from db.errors import DatabaseFull, DatabaseMissing
 from db.rows import AssetRow
 from db.states import AssetState, State
 from media.errors import StorageError
@@ -72,7 +75,7 @@ def sweep(engine: sa.Engine, store: Store, *, at_once: bool = False) -> Sweep:
         store: where the objects are.
         at_once: whether to try as well what was put off.
     """
-    _expire_due(engine)
+    expired = _expire_due(engine)
     destroyed = failed = 0
     suspicion = Suspicion(store)
     last: AssetRow | None = None
@@ -86,10 +89,14 @@ def sweep(engine: sa.Engine, store: Store, *, at_once: bool = False) -> Sweep:
             if suspicion.away:
                 break
             if kept := {asset.id for asset in found} - {asset.id for asset in gone}:
-                refusals.put_off(engine, kept)
+                _put_off(engine, kept)
+    if not expired:
+        # There is room now, or the next sweep does it.
+        _expire_due(engine)
     while personal.forget_left_behind(engine, most=BATCH) == BATCH:
         continue
     engines.empty_log(engine)
+    room.keep_reserve(engine)
     return Sweep(destroyed, failed)
 
 
@@ -125,7 +132,7 @@ def _recorded(engine: sa.Engine, gone: list[AssetRow]) -> list[AssetRow]:
     if not gone:
         return []
     try:
-        assets.record_destruction(engine, *gone, verified=ABSENT)
+        room.with_reserve(engine, lambda: assets.record_destruction(engine, *gone, verified=ABSENT))
     except DatabaseMissing:
         raise
     except sa.exc.SQLAlchemyError as error:
@@ -137,11 +144,23 @@ def _recorded(engine: sa.Engine, gone: list[AssetRow]) -> list[AssetRow]:
     return gone
 
 
-def _expire_due(engine: sa.Engine) -> None:
-    while found := assets.jobs_of_due_inputs(engine, limit=BATCH):
-        ended = [_expire(engine, job_id) for job_id in found]
-        if not any(ended):
-            return
+def _put_off(engine: sa.Engine, kept: Collection[uuid.UUID]) -> None:
+    # On a full disk they are tried again at once; the sweep goes on behind them all the same.
+    with contextlib.suppress(DatabaseFull):
+        room.with_reserve(engine, lambda: refusals.put_off(engine, kept))
+
+
+def _expire_due(engine: sa.Engine) -> bool:
+    """Fail the jobs whose uploads are due. False when the disk is too full for that: the destruction makes room."""
+    try:
+        while found := assets.jobs_of_due_inputs(engine, limit=BATCH):
+            ended = [room.with_reserve(engine, functools.partial(_expire, engine, job_id)) for job_id in found]
+            if not any(ended):
+                break
+    except DatabaseFull as error:
+        log.warning("%s: what is due is destroyed all the same", error.code)
+        return False
+    return True
 
 
 def _expire(engine: sa.Engine, job_id: uuid.UUID) -> bool:

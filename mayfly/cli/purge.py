@@ -6,6 +6,8 @@ import datetime
 
 import typer
 
+from db import room
+from db.errors import DatabaseFull
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
@@ -32,6 +34,7 @@ def status(json: Json = False) -> None:
         held, overdue, sweeping = client.held(), client.overdue(), client.sweeping()
         # Embedded, nobody need sweep while nothing is due.
         alarm = bool(sweeping.late) or (sweeping.idle and not client.settings.embedded)
+        full = client.settings.embedded and not room.is_left(client.settings.home)
         if json:
             left = sweeping.left_behind
             sweep = {
@@ -41,7 +44,7 @@ def status(json: Json = False) -> None:
                 "left_behind": {"count": left.count if left else 0, "last_at": _moment(left.last_at if left else None)},
                 "ok": not alarm and not sweeping.refused,
             }
-            console.emit({"held": held, "overdue": overdue, "sweep": sweep})
+            console.emit({"held": held, "overdue": overdue, "sweep": sweep, "disk_full": full})
         for retention, count in held.items():
             late = f"  [bold red]{overdue[retention]} overdue[/]" if overdue[retention] else ""
             people.print(f"{retention:<14} {count}{late}")
@@ -49,12 +52,14 @@ def status(json: Json = False) -> None:
         if alarm:
             start = "`mayfly up`" if client.settings.embedded else "`mayfly worker` and `mayfly beat`"
             console.complain("no_sweep", f"nobody destroys what is due: start {start}, or `mayfly purge run` now")
+        if full:
+            console.complain(DatabaseFull.code, room.FULL_TEXT)
         if sweeping.refused:
             console.complain(
                 "not_destroyed",
                 "the object store does not give up all that is due: check its rights; it is tried again",
             )
-        if alarm or sweeping.refused or any(overdue.values()):
+        if alarm or full or sweeping.refused or any(overdue.values()):
             raise typer.Exit(Exit.FAILED)
 
 
