@@ -41,8 +41,8 @@ def test_a_full_disk_is_read_and_destroyed_from(namespace, tmp_path, photo, rese
     assert before["disk_full"] is True
     assert "disk_full: the disk of MAYFLY_HOME is full" in saw["before"]["said"]
     assert saw["submit"]["code"] == UNREACHABLE
-    assert "disk_full: the disk of MAYFLY_HOME is full: free some space" in saw["submit"]["said"]
-    assert "database_unreachable" not in saw["submit"]["said"]
+    assert saw["submit"]["out"][0]["error"] == "disk_full"
+    assert "the disk of MAYFLY_HOME is full: free some space" in saw["submit"]["said"]
     # Only a destruction may have it.
     assert saw["reserve after reading"] is saw["reserve"]
     assert (saw["run"]["code"], saw["run"]["out"]) == (0, [{"destroyed": 1, "failed": 0}]), saw["run"]

@@ -1,4 +1,4 @@
-"""When an asset that could not be destroyed is tried again, and what a sweep had to mend."""
+"""When an asset that could not be destroyed is tried again, what a sweep had to mend, and no titles of chapters."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_findings")),
     )
+    _forget_titles()
 
 
 def downgrade() -> None:
@@ -29,3 +30,14 @@ def downgrade() -> None:
     op.drop_table("findings")
     op.drop_column("assets", "next_try_at")
     op.drop_column("assets", "tries")
+
+
+def _forget_titles() -> None:
+    """Blank the titles of chapters among the facts of videos; how many there are stays."""
+    jobs = sa.table("jobs", sa.column("id", sa.Uuid()), sa.column("video", sa.JSON(none_as_null=True)))
+    connection = op.get_bind()
+    for job_id, video in connection.execute(sa.select(jobs).where(jobs.c.video.is_not(sa.null()))).all():
+        source = video.get("source") or {}
+        if any(source.get("chapters") or ()):
+            bare = video | {"source": source | {"chapters": [""] * len(source["chapters"])}}
+            connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(video=bare))
