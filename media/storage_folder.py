@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,6 +70,10 @@ class FolderStore:
                 if folder == self.root:
                     break
                 folder.rmdir()
+
+    def destroy_many(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.destroy(key, unfinished=False)
 
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:
         with _as_storage_error(self.root):

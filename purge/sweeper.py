@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 THREADS = 8  # that ask the store at once
+SHARE = 16  # assets that one of them asks for in one request
 ABSENT = "absent from the store"
 
 
@@ -82,7 +83,8 @@ def sweep(engine: sa.Engine, store: Store, *, at_once: bool = False) -> Sweep:
     with concurrent.futures.ThreadPoolExecutor(THREADS, thread_name_prefix="sweep") as pool:
         while found := assets.due(engine, limit=BATCH, after=last, put_off=at_once):
             last = found[-1]
-            gone = [asset for asset in pool.map(lambda asset: _gone(store, asset, suspicion), found) if asset]
+            shares = [found[start : start + SHARE] for start in range(0, len(found), SHARE)]
+            gone = [one for share in pool.map(lambda share: _gone(store, share, suspicion), shares) for one in share]
             gone = _recorded(engine, gone)
             destroyed += len(gone)
             failed += len(found) - len(gone)
@@ -111,20 +113,33 @@ def _remove(store: Store, asset: AssetRow) -> None:
         raise StorageError("the store still has an object that it was told to delete")
 
 
-def _gone(store: Store, asset: AssetRow, suspicion: Suspicion) -> AssetRow | None:
-    """The asset, if its object is gone now. No error of one asset ends the sweep of the others."""
+def _gone(store: Store, share: list[AssetRow], suspicion: Suspicion) -> list[AssetRow]:
+    """Those of these assets whose objects are gone now."""
+    whole = [asset.key for asset in share if asset.key is not None and asset.state is AssetState.STORED]
+    if whole and not suspicion.away:
+        try:
+            store.destroy_many(whole)
+        except Exception as error:  # noqa: BLE001 - one by one, each says for itself what is wrong with it
+            suspicion.confirmed_by(error)
+    return [asset for asset in share if _is_gone(store, asset, suspicion)]
+
+
+def _is_gone(store: Store, asset: AssetRow, suspicion: Suspicion) -> bool:
+    """Whether an asset's object is gone, now at the latest. No error of one asset ends the sweep of the others."""
     if suspicion.away:
-        return None
+        return False
     try:
-        _remove(store, asset)
+        stored = asset.key is not None and asset.state is AssetState.STORED
+        if not (stored and store.size(asset.key) is None):
+            _remove(store, asset)
     except Exception as error:  # noqa: BLE001 - whatever it is, the next asset must go; its text may repeat a key
         said = error.code if isinstance(error, StorageError) else type(error).__name__
         if suspicion.confirmed_by(error):
             log.warning("%s: the sweep ends, what is due waits for the next one", said)
         else:
             log.warning("asset %s is due and could not be destroyed: %s", asset.id, said)
-        return None
-    return asset
+        return False
+    return True
 
 
 def _recorded(engine: sa.Engine, gone: list[AssetRow]) -> list[AssetRow]:
