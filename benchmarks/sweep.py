@@ -30,7 +30,7 @@ from media.storage_s3 import S3Store
 from purge import sweeper
 
 DUE, WARM = 10_000, 500
-ONE_BY_ONE = 1_000  # deletes without threads, which are slow
+FEW = 1_000  # as many as go into one request
 BYTES = 1_000
 MB = 1_000_000
 
@@ -42,7 +42,7 @@ def main() -> dict[str, float]:
         _make_due(engine, store, WARM)
         sweeper.sweep(engine, store)
         halves = [_stored(store, DUE // 2) for _ in range(2)]
-        alone = _stored(store, ONE_BY_ONE)
+        alone, together = (_stored(store, FEW) for _ in range(2))
         jobs = _make_due(engine, store, DUE)
         before = report.timed(lambda: _delete(store, halves[0], sweeper.THREADS))
         with _peak() as memory:
@@ -51,6 +51,7 @@ def main() -> dict[str, float]:
             seconds = time.perf_counter() - start
         after = report.timed(lambda: _delete(store, halves[1], sweeper.THREADS))
         slow = report.timed(lambda: _delete(store, alone, 1))
+        bulk = report.timed(lambda: store.destroy_many(together))
         assert (swept.destroyed, swept.failed) == (DUE, 0), swept
         assert list(store.objects()) == []
         with engines.reading(engine) as connection:
@@ -62,9 +63,11 @@ def main() -> dict[str, float]:
         "due assets": DUE,
         "sweep, assets/s": DUE / seconds,
         "bare deletes in as many threads, objects/s": bare,
-        "bare deletes one by one, objects/s": ONE_BY_ONE / slow,
+        "bare deletes one by one, objects/s": FEW / slow,
+        "bare deletes in one request, objects/s": FEW / bulk,
         "sweep ÷ bare deletes in as many threads (at least 0.7)": DUE / seconds / bare,
-        "sweep ÷ bare deletes one by one": DUE / seconds / (ONE_BY_ONE / slow),
+        "sweep ÷ bare deletes one by one": DUE / seconds / (FEW / slow),
+        "sweep ÷ bare deletes in one request": DUE / seconds / (FEW / bulk),
         "memory before the sweep, MB": memory["before"],
         "memory at its peak, MB": memory["peak"],
         "growth, MB (at most 10)": memory["peak"] - memory["before"],

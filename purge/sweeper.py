@@ -24,7 +24,7 @@ from purge.suspicion import Suspicion
 log = logging.getLogger(__name__)
 
 BATCH = 500
-THREADS = 8  # that ask the store at once
+THREADS = 16  # that ask the store at once
 SHARE = 16  # assets that one of them asks for in one request
 ABSENT = "absent from the store"
 
