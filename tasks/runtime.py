@@ -12,7 +12,7 @@ import celery
 import sqlalchemy as sa
 
 from db import engine as engines
-from db import migrate, room
+from db import migrate
 from effects import registry
 from media import storage
 from media.limits import Limits
@@ -93,7 +93,6 @@ def start(
     models.use(settings)
     engine = engines.connect(settings.resolved_database_url)
     migrate.ensure(engine)
-    room.keep_reserve(engine)
     store = storage.connect(settings.resolved_storage_url)
     store.prepare()
     _current = Runtime(

@@ -1,6 +1,6 @@
 """An embedded home on a disk that is full: run by test_full_disk in a mount namespace of its own, prints what it saw.
 
-`python -m tests.faults.full_disk FOLDER reserve|without SIZE PHOTO`: SIZE bytes are the upload that is due.
+`python -m tests.faults.full_disk FOLDER reserve|without SIZE PHOTO purge|cancel`: SIZE bytes are the upload.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOUNT_BYTES = 40_000_000
 
 def main() -> None:
     """Store an upload that is due, kill who did it, fill the disk, and ask the command line."""
-    folder, reserve, size = Path(sys.argv[1]), sys.argv[2] == "reserve", int(sys.argv[3])
+    folder, reserve, size, photo = Path(sys.argv[1]), sys.argv[2] == "reserve", int(sys.argv[3]), sys.argv[4]
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MOUNT_BYTES}", "tmpfs", folder], check=True)
     os.environ["MAYFLY_HOME"] = str(folder / "home")
     _killed(size)
@@ -39,9 +39,10 @@ def main() -> None:
     _fill(folder / "filler")
     saw["status"] = _mayfly("status", "--json")
     saw["before"] = _mayfly("purge", "status", "--json")
-    saw["submit"] = _mayfly("submit", "anime", sys.argv[4], "--json")
+    saw["submit"] = _mayfly("submit", "anime", photo, "--json")
     saw["reserve after reading"] = kept.exists()
-    saw["run"] = _mayfly("purge", "run", "--json")
+    words = ("purge", "run", "--json") if sys.argv[5] == "purge" else ("cancel", saw["status"]["out"][0]["job"])
+    saw["run"] = _mayfly(*words)
     saw["left"] = [entry.key for entry in storage.connect(Settings().resolved_storage_url).objects()]
     saw["reserve after the purge"] = kept.exists()
     (folder / "filler").unlink()

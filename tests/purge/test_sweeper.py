@@ -5,7 +5,7 @@ import io
 import pytest
 import sqlalchemy as sa
 
-from db import assets, findings, jobs, migrate, refusals
+from db import assets, findings, jobs, migrate, refusals, room
 from db import engine as engines
 from db.states import AssetState, Retention, State
 from db.tables import JOBS
@@ -214,6 +214,7 @@ def test_what_was_blanked_is_in_no_file_of_the_database(tmp_path, store):
         sweeper.sweep(engine, store)
     sweeper.sweep(engine, store)
     assert files() == []
+    assert (home / "reserve").stat().st_blocks * 512 >= room.RESERVE_BYTES
     engine.dispose()
 
 
