@@ -59,14 +59,14 @@ def test_the_most_overdue_is_due_first(engine, create):
 
 def test_what_is_due_is_read_page_by_page(engine, create):
     """By due time and, of those that are due at once, by id: none comes twice, none is left out."""
-    moments = [clock.after(-9), clock.after(-7), clock.after(-7), clock.after(-7), clock.after(-1)]
+    moments = [clock.after(-9), *[clock.after(-7)] * 7, clock.after(-1)]
     found = [create(due_at=moment, lease=-1)[1] for moment in moments]
     wanted = [asset.id for asset in sorted(found, key=lambda asset: (asset.due_at, asset.id.hex))]
     pages, last = [], None
     while page := assets.due(engine, limit=2, after=last):
         pages.append([asset.id for asset in page])
         last = page[-1]
-    assert pages == [wanted[:2], wanted[2:4], wanted[4:]]
+    assert pages == [wanted[start : start + 2] for start in range(0, 9, 2)]
 
 
 def test_a_pending_asset_is_due_like_any_other(engine, create):
