@@ -129,8 +129,7 @@ def _is_gone(store: Store, asset: AssetRow, suspicion: Suspicion) -> bool:
     if suspicion.away:
         return False
     try:
-        stored = asset.key is not None and asset.state is AssetState.STORED
-        if not (stored and store.size(asset.key) is None):
+        if asset.key is None or asset.state is not AssetState.STORED or store.size(asset.key) is not None:
             _remove(store, asset)
     except Exception as error:  # noqa: BLE001 - whatever it is, the next asset must go; its text may repeat a key
         said = error.code if isinstance(error, StorageError) else type(error).__name__
