@@ -11,7 +11,7 @@ StateError
 
 from __future__ import annotations
 
-from errors import MayflyError
+from errors import MayflyError, NoSpace
 
 
 class StateError(MayflyError):
@@ -40,5 +40,5 @@ class DatabaseMissing(StateError):
     code = "database_unreachable"
 
 
-class DatabaseFull(DatabaseMissing):
-    code = "disk_full"
+class DatabaseFull(NoSpace, DatabaseMissing):
+    pass
