@@ -41,4 +41,4 @@ class DatabaseMissing(StateError):
 
 
 class DatabaseFull(NoSpace, DatabaseMissing):
-    pass
+    """Its disk is full: what is there can be read, and nothing be written."""
