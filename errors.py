@@ -1,6 +1,7 @@
 """The root of every error that Mayfly raises on purpose; each package draws its own branch in its errors module.
 
 MayflyError
+├── NoSpace                        a full disk: media.errors.DiskFull, db.errors.DatabaseFull
 ├── effects.errors.EffectError     unknown effects, bad parameters, weights
 ├── media.errors.MediaError        what is wrong with an upload, and media tools that fail
 ├── media.errors.StorageError      the object store
@@ -19,3 +20,9 @@ class MayflyError(Exception):
     """
 
     code = "internal_error"
+
+
+class NoSpace(MayflyError):
+    """A disk of this machine is full; which one, the branches say."""
+
+    code = "disk_full"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from db import clock
+from db import clock, personal
 from db import engine as engines
 from db.rows import AssetRow, ReceiptRow
 from db.states import AssetState, Retention, State
@@ -70,18 +70,16 @@ _STORED_INPUT = sa.select(ASSETS).where(
     ASSETS.c.state == AssetState.STORED.value,
 )
 _GET = sa.select(ASSETS).where(ASSETS.c.id == sa.bindparam("asset"))
-_MARK_DESTROYED = sa.update(ASSETS).where(
-    ASSETS.c.id == sa.bindparam("asset"), ASSETS.c.state != AssetState.DESTROYED.value
+_MARK_DESTROYED = (
+    sa.update(ASSETS)
+    .where(ASSETS.c.id.in_(sa.bindparam("assets", expanding=True)), ASSETS.c.state != AssetState.DESTROYED.value)
+    .values(state=AssetState.DESTROYED.value, key=None, next_try_at=None)
+    .returning(ASSETS.c.id)
 )
 _RECEIPT = sa.insert(RECEIPTS).values(destroyed_at=clock.now())
 # Whoever writes an asset may still be at it while their lease lasts; a receipt that comes before would be untrue.
 _WRITTEN = sa.or_(
     ASSETS.c.state != AssetState.PENDING.value, ASSETS.c.lease_until.is_(None), ASSETS.c.lease_until < clock.now()
-)
-_FORGET = sa.update(JOBS).where(
-    JOBS.c.id == sa.bindparam("of_job"),
-    JOBS.c.state.in_(FINAL),
-    ~sa.exists().where(ASSETS.c.job_id == sa.bindparam("of_job"), ASSETS.c.state != AssetState.DESTROYED.value),
 )
 
 
@@ -156,7 +154,11 @@ def mark_stored(connection: sa.Connection, asset_id: uuid.UUID, *, size: int) ->
 def make_due(connection: sa.Connection, job_id: uuid.UUID, *, but: Collection[uuid.UUID] = ()) -> list[AssetRow]:
     """End the purpose of all of a job's assets but these, and return them."""
     values = {"of_job": job_id, "but": list(but)}
-    return [AssetRow.read(row) for row in connection.execute(_MAKE_DUE, values)]
+    due = [AssetRow.read(row) for row in connection.execute(_MAKE_DUE, values)]
+    if not but:
+        # A job may end when all that was stored of it is gone already, and no destruction follows.
+        personal.forget(connection, [job_id])
+    return due
 
 
 def make_one_due(connection: sa.Connection, asset_id: uuid.UUID) -> list[AssetRow]:
@@ -198,16 +200,36 @@ def of_job(engine: sa.Engine, job_id: uuid.UUID) -> list[AssetRow]:
         return [AssetRow.read(row) for row in connection.execute(query)]
 
 
-def due(engine: sa.Engine, *, limit: int, job_id: uuid.UUID | None = None) -> list[AssetRow]:
-    """Assets whose time is over and that nobody writes any more, the most overdue first."""
+def due(
+    engine: sa.Engine,
+    *,
+    limit: int,
+    job_id: uuid.UUID | None = None,
+    after: AssetRow | None = None,
+    put_off: bool = True,
+) -> list[AssetRow]:
+    """Assets whose time is over and that nobody writes any more, the most overdue first.
+
+    Args:
+        engine: the database.
+        limit: how many at most.
+        job_id: only this job's.
+        after: only those that come after this one, the last of the page before.
+        put_off: also those that could not be destroyed and whose next try is not due; see db.refusals.
+    """
     query = (
         sa.select(ASSETS)
         .where(ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at <= clock.now(), _WRITTEN)
-        .order_by(ASSETS.c.due_at)
+        .order_by(ASSETS.c.due_at, ASSETS.c.id)
         .limit(limit)
     )
     if job_id is not None:
         query = query.where(ASSETS.c.job_id == job_id)
+    if after is not None:
+        place = sa.tuple_(sa.literal(after.due_at, ASSETS.c.due_at.type), sa.literal(after.id, ASSETS.c.id.type))
+        query = query.where(sa.tuple_(ASSETS.c.due_at, ASSETS.c.id) > place)
+    if not put_off:
+        query = query.where(sa.or_(ASSETS.c.next_try_at.is_(None), ASSETS.c.next_try_at <= clock.now()))
     with engines.reading(engine) as connection:
         return [AssetRow.read(row) for row in connection.execute(query)]
 
@@ -220,13 +242,14 @@ def due_of(connection: sa.Connection, job_id: uuid.UUID) -> list[AssetRow]:
     return [AssetRow.read(row) for row in connection.execute(query)]
 
 
-def jobs_of_due_inputs(engine: sa.Engine) -> list[uuid.UUID]:
+def jobs_of_due_inputs(engine: sa.Engine, *, limit: int) -> list[uuid.UUID]:
     """Jobs that were not finished before their upload is to be destroyed, or whose upload was destroyed before."""
     query = (
         sa.select(JOBS.c.id)
         .join(ASSETS, ASSETS.c.job_id == JOBS.c.id)
         .where(ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now(), JOBS.c.state.not_in(FINAL))
         .distinct()
+        .limit(limit)
     )
     with engines.reading(engine) as connection:
         return list(connection.execute(query).scalars())
@@ -238,8 +261,9 @@ def held(engine: sa.Engine) -> dict[str, int]:
 
 
 def late(engine: sa.Engine, *, seconds: float) -> int:
-    """How many assets have been due for so long, and nobody destroyed them."""
-    return sum(_count(engine, sa.and_(ASSETS.c.due_at < clock.after(-seconds), _WRITTEN)).values())
+    """How many assets have been due for so long, and nobody has tried to destroy them; db.refusals has the others."""
+    waiting = sa.and_(ASSETS.c.due_at < clock.after(-seconds), ASSETS.c.tries == 0, _WRITTEN)
+    return sum(_count(engine, waiting).values())
 
 
 def overdue(engine: sa.Engine) -> dict[str, int]:
@@ -247,25 +271,31 @@ def overdue(engine: sa.Engine) -> dict[str, int]:
     return _count(engine, ASSETS.c.deadline_at < clock.now())
 
 
-def record_destruction(engine: sa.Engine, asset: AssetRow, *, verified: str) -> None:
-    """Write the receipt and forget the key; with a finished job's last asset, its personal fields go as well."""
-    receipt = {
-        "id": uuid.uuid4(),
-        "asset_id": asset.id,
-        "job_id": asset.job_id,
-        "retention": asset.retention.value,
-        "due_at": asset.due_at,
-        "deadline_at": asset.deadline_at,
-        "verified": verified,
-    }
-    personal = dict.fromkeys(("parameters", "output", "video", "owner", "consent", "idempotency_key", "fingerprint"))
+def record_destruction(engine: sa.Engine, *destroyed: AssetRow, verified: str) -> None:
+    """Write the receipts and forget the keys; with a finished job's last asset, its personal fields go as well.
+
+    All in one transaction; doing it twice writes one receipt.
+    """
+    job_ids = {asset.job_id for asset in destroyed}
     with engine.begin() as connection:
-        marked = connection.execute(
-            _MARK_DESTROYED, {"asset": asset.id, "state": AssetState.DESTROYED.value, "key": None}
-        )
-        if marked.rowcount:
-            connection.execute(_RECEIPT, receipt)
-        connection.execute(_FORGET, {"of_job": asset.job_id} | personal)
+        personal.lock(connection, job_ids)
+        marked = set(connection.execute(_MARK_DESTROYED, {"assets": [asset.id for asset in destroyed]}).scalars())
+        written = [
+            {
+                "id": uuid.uuid4(),
+                "asset_id": asset.id,
+                "job_id": asset.job_id,
+                "retention": asset.retention.value,
+                "due_at": asset.due_at,
+                "deadline_at": asset.deadline_at,
+                "verified": verified,
+            }
+            for asset in destroyed
+            if asset.id in marked
+        ]
+        if written:
+            connection.execute(_RECEIPT, written)
+        personal.forget(connection, job_ids)
 
 
 def receipts(engine: sa.Engine, job_ids: Sequence[uuid.UUID]) -> list[ReceiptRow]:

@@ -14,10 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from db import clock
-from db.errors import DatabaseMissing
+from db import clock, room
+from db.errors import DatabaseFull, DatabaseMissing
 
 BUSY_TIMEOUT_MS = 30_000
+EMPTYING_MS = 2_000
 CONNECT_SECONDS = 5
 DEAD_PEER_MS = 15_000  # what was sent and is not confirmed for so long was sent to nobody
 IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, which would double small transactions
@@ -52,7 +53,10 @@ def connect(url: str) -> sa.Engine:
 def reading(engine: sa.Engine) -> sa.Connection:
     """A connection for single queries, which waits for no writer and pays for no transaction."""
     if engine.dialect.name == "sqlite":
-        return engine.execution_options(reads_only=True).connect()
+        try:
+            return engine.execution_options(reads_only=True).connect()
+        except DatabaseFull:
+            return _alone(engine.url).execution_options(reads_only=True).connect()
     return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
 
@@ -61,6 +65,27 @@ def writing(engine: sa.Engine) -> contextlib.AbstractContextManager[sa.Connectio
     if engine.dialect.name == "sqlite":
         return engine.begin()
     return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+
+def empty_log(engine: sa.Engine) -> bool:
+    """Move SQLite's write-ahead log into the database and empty it: what was blanked stays readable in it until then.
+
+    Returns:
+        False when somebody else reads or writes for longer than EMPTYING_MS; the next call does it. A server's log is
+        its own matter.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    try:
+        # Not by SQLAlchemy's connection, which would begin a transaction.
+        with contextlib.closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={EMPTYING_MS}")
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    except sqlite3.OperationalError:
+        return False
+    return not busy
 
 
 def insert_or_skip(engine: sa.Engine, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
@@ -79,22 +104,33 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
         # Of SQLite's, one kind is a statement that is wrong.
         kinds = kinds if context.original_exception.sqlite_errorcode != sqlite3.SQLITE_ERROR else ()
     if context.is_disconnect or isinstance(error, kinds):
+        if full := _full(context.original_exception, context.engine):
+            raise DatabaseFull(full) from None
         raise DatabaseMissing(_reason(context.original_exception)) from None
+
+
+def _full(error: BaseException, engine: sa.Engine | None) -> str | None:
+    """A sentence, if the database's disk is full; a full disk has many errors, with SQLite."""
+    if isinstance(error, sqlite3.Error):
+        folder = Path(engine.url.database).parent if engine is not None and engine.url.database else None
+        kind = error.sqlite_errorcode & 0xFF
+        unclear = kind in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+        if kind == sqlite3.SQLITE_FULL or (unclear and folder is not None and not room.is_left(folder)):
+            return room.FULL_TEXT
+        return None
+    said = str(error).lower()
+    return "the database's disk is full; free some space" if "no space" in said or "disk full" in said else None
 
 
 def _reason(error: BaseException) -> str:
     """A sentence; the driver's own may hold an address or a value."""
     said = str(error).lower()
     if isinstance(error, sqlite3.Error):
-        if "disk is full" in said:
-            return "the disk of MAYFLY_HOME is full; free some space"
         if "readonly" in said:
             return "the database in MAYFLY_HOME cannot be written; check its owner and rights"
         return "the database in MAYFLY_HOME cannot be opened or is busy; check the folder, its owner and rights"
     if "read-only" in said:
         return "the database takes no writing now; check its role"
-    if "no space" in said or "disk full" in said:
-        return "the database's disk is full; free some space"
     if "password authentication" in said or ("role" in said and "does not exist" in said):
         return "the database refuses this name or password; check MAYFLY_DATABASE_URL"
     if "database" in said and "does not exist" in said:
@@ -129,6 +165,26 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         "secure_delete=ON",  # blanked personal fields leave no trace in the file
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _alone(url: sa.URL) -> sa.Engine:
+    """An engine whose connections write no file, not even what processes share to read together: each is the only one.
+
+    For a full disk, on which nobody works either.
+    """
+    engine = sa.create_engine(url, hide_parameters=True, poolclass=sa.pool.NullPool)
+    sa.event.listen(engine, "handle_error", _translate)
+    sa.event.listen(engine, "connect", _configure_alone)
+    sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _configure_alone(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.create_function(clock.SQLITE_FUNCTION, 1, clock.of_sqlite)
+    # Before the file is looked at: else the index of the log is a file as well.
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -6,11 +6,12 @@ StateError
 ├── KeyTaken         idempotency_conflict   an idempotency key came with another request before
 ├── ResultGone        result_gone         the result was destroyed when its time was over
 └── DatabaseMissing   database_unreachable
+    └── DatabaseFull  disk_full           what is there can be read, and nothing be written
 """
 
 from __future__ import annotations
 
-from errors import MayflyError
+from errors import MayflyError, NoSpace
 
 
 class StateError(MayflyError):
@@ -37,3 +38,7 @@ class ResultGone(StateError):
 
 class DatabaseMissing(StateError):
     code = "database_unreachable"
+
+
+class DatabaseFull(NoSpace, DatabaseMissing):
+    """Its disk is full: what is there can be read, and nothing be written."""

@@ -97,6 +97,8 @@ class Asset(Base):
     due_at: orm.Mapped[datetime.datetime]  # moved to now when the asset's purpose ends
     deadline_at: orm.Mapped[datetime.datetime]  # what was promised; never moved
     lease_until: orm.Mapped[datetime.datetime | None]  # of whoever writes it, while it is pending
+    tries: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")  # in which it could not be destroyed
+    next_try_at: orm.Mapped[datetime.datetime | None]  # when a sweep tries again; None while none has failed
 
     __table_args__ = (sa.Index(None, "state", "due_at"),)
 
@@ -166,7 +168,17 @@ class PeriodicRun(Base):
     claimed_at: orm.Mapped[datetime.datetime]
 
 
+class Finding(Base):
+    """What a sweep found to be wrong and mended: how often in all, and when last. Its names are in db.findings."""
+
+    __tablename__ = "findings"
+
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(64), primary_key=True)
+    count: orm.Mapped[int]
+    last_at: orm.Mapped[datetime.datetime]
+
+
 # The same as tables of SQLAlchemy's core, which is what the queries use.
-JOBS, ASSETS, SEGMENTS, ATTEMPTS, RECEIPTS, PERIODIC_RUNS = (
-    cast(sa.Table, entity.__table__) for entity in (Job, Asset, Segment, Attempt, Receipt, PeriodicRun)
+JOBS, ASSETS, SEGMENTS, ATTEMPTS, RECEIPTS, PERIODIC_RUNS, FINDINGS = (
+    cast(sa.Table, entity.__table__) for entity in (Job, Asset, Segment, Attempt, Receipt, PeriodicRun, Finding)
 )

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import sqlalchemy.exc
 
 from db import engine as engines
-from db import jobs, migrate
+from db import jobs, migrate, room
+from db.errors import DatabaseFull
 from effects import registry
 from effects.contract import Locality
 from errors import MayflyError
@@ -103,6 +104,8 @@ def _database(settings: Settings) -> str:
         revision = migrate.revision(engine)
     finally:
         engine.dispose()
+    if settings.embedded and not room.is_left(settings.home):
+        raise Wrong(f"{DatabaseFull.code}: {room.FULL_TEXT}")
     state = "as it should be" if revision == migrate.HEAD else f"not {migrate.HEAD}: the first process upgrades it"
     return f"{engine.dialect.name} answers; revision {revision}, {state}"
 
@@ -131,6 +134,8 @@ def _sweep(settings: Settings) -> str:
     if found.late or (found.idle and not settings.embedded):
         start = "`mayfly up`" if settings.embedded else "`mayfly worker` and `mayfly beat`"
         raise Wrong(f"nobody destroys what is due: start {start}; {found.text}")
+    if found.refused:
+        raise Wrong(f"the object store does not give up all that is due: check its rights; {found.text}")
     return found.text
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import assets, jobs
+from db import assets, jobs, room
 from db.errors import UnknownJob
 from db.rows import AssetRow, JobRow, ReceiptRow
 from db.states import State
@@ -210,7 +210,7 @@ class Client:
         """
         job_id = _id(job)
         self.status(job_id)
-        if jobs.end(self._engine, job_id, to=State.CANCELLED):
+        if room.with_reserve(self._engine, lambda: jobs.end(self._engine, job_id, to=State.CANCELLED)):
             sweeper.destroy_due(self._engine, self._store, job_id)
         return self.status(job_id)
 
@@ -227,8 +227,8 @@ class Client:
         Wanted.check(effect, params)
 
     def sweep(self) -> sweeper.Sweep:
-        """Destroy now what is due, as beat does every minute."""
-        return sweeper.sweep(self._engine, self._store)
+        """Destroy now what is due, as beat does every minute; also what was put off since it could not be destroyed."""
+        return sweeper.sweep(self._engine, self._store, at_once=True)
 
     def sweeping(self) -> purge_status.Sweeping:
         """Whether anybody destroys what is due."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from db.errors import DatabaseFull
 from mayfly.notices import Notices
 from tasks.outage import AWAY, FIRST_SECONDS, MOST_SECONDS
 
@@ -26,12 +27,16 @@ def patiently(call: Callable[[], T], *, what: str, notices: Notices, end: float 
 
     Raises:
         DatabaseMissing, StorageUnavailable, BrokerMissing: it was away for too long.
+        DatabaseFull: at once.
     """
     pause = FIRST_SECONDS
     notices.on(what)
     while True:
         try:
             found = call()
+        except DatabaseFull:
+            # Nobody makes room while we wait.
+            raise
         except AWAY:
             left = float("inf") if end is None else end - time.monotonic()
             if left <= 0:

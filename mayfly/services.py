@@ -7,8 +7,8 @@ import threading
 import sqlalchemy as sa
 
 from db import engine as engines
-from db import migrate
-from db.errors import DatabaseMissing
+from db import migrate, room
+from db.errors import DatabaseFull, DatabaseMissing
 from mayfly.notices import Notices
 from mayfly.patience import DATABASE, STORE
 from media import storage
@@ -38,7 +38,10 @@ class Services:
                 try:
                     engine = engines.connect(self.settings.resolved_database_url)
                     migrate.ensure(engine)
-                except OSError:
+                    room.keep_reserve(engine)
+                except OSError as error:
+                    if error.errno in room.FULL:
+                        raise DatabaseFull(room.FULL_TEXT) from None
                     raise DatabaseMissing("the database's folder cannot be written; check MAYFLY_HOME") from None
                 self._engine = engine
             return self._engine

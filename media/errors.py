@@ -19,7 +19,7 @@ StorageError
 
 from __future__ import annotations
 
-from errors import MayflyError
+from errors import MayflyError, NoSpace
 
 
 class MediaError(MayflyError):
@@ -77,9 +77,7 @@ class MachineFault(MediaToolError):
         super().__init__(text)
 
 
-class DiskFull(MachineFault):
-    code = "disk_full"
-
+class DiskFull(NoSpace, MachineFault):
     def __init__(
         self, text: str = "this machine has too little disk space left: free some, or try again later"
     ) -> None:

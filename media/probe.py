@@ -77,7 +77,7 @@ class VideoInfo:
         stream: the index of the video in the file.
         audio: all sound tracks.
         subtitles: all tracks of subtitles.
-        chapters: the title of each chapter, "" where it has none.
+        chapters: the title of each chapter, "" where it has none, and after `from_json`: see `with_titles`.
         demuxer: "mov", "matroska" or "gif".
         start: seconds on the source's clock that become 0 in the result; 0 but in recordings that were cut out of
             something longer.
@@ -114,8 +114,9 @@ class VideoInfo:
         return "bt709" if min(self.width, self.height) > _HD_HEIGHT else "smpte170m"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data, for those who get a piece of the video and not the video."""
-        found: dict[str, Any] = pydantic.TypeAdapter(VideoInfo).dump_python(self, mode="json")
+        """As plain data, for those who get a piece of the video and not the video: nothing of the source's text."""
+        bare = dataclasses.replace(self, chapters=("",) * len(self.chapters))
+        found: dict[str, Any] = pydantic.TypeAdapter(VideoInfo).dump_python(bare, mode="json")
         return found
 
     @classmethod
@@ -177,6 +178,11 @@ def probe_video(source: Path, limits: Limits) -> VideoInfo:
     limits.check_frame(info.width, info.height)
     limits.check_length(info.frame_count, info.duration)
     return info
+
+
+def with_titles(info: VideoInfo, source: Path, limits: Limits) -> VideoInfo:
+    """What `from_json` gave, with the titles of its chapters, which the source alone has. Raises as `probe_video`."""
+    return dataclasses.replace(info, chapters=probe_video(source, limits).chapters) if info.chapters else info
 
 
 def _start(source: Path | bytes) -> tuple[bytes, int]:

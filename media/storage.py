@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -59,6 +59,12 @@ class Store(Protocol):
         """Delete an object; fine when there is nothing.
 
         `unfinished`: delete as well what an interrupted upload has left, which costs a listing on some servers.
+        """
+
+    def destroy_many(self, keys: Sequence[str]) -> None:
+        """Delete objects that were stored whole, at most 1,000, in as few requests as there can be.
+
+        Any error leaves it open which of them are gone.
         """
 
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:

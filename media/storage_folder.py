@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,9 +71,15 @@ class FolderStore:
                     break
                 folder.rmdir()
 
+    def destroy_many(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.destroy(key, unfinished=False)
+
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:
+        # Only where they can be: a sweep asks for one asset after the other.
+        folder = self._path(prefix.rpartition("/")[0])
         with _as_storage_error(self.root):
-            found = sorted(self._files())
+            found = sorted(self._files(folder))
         for path in found:
             key = path.relative_to(self.root).as_posix().removesuffix(PART)
             if not key.startswith(prefix):
@@ -83,12 +89,12 @@ class FolderStore:
                 modified = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC)
                 yield StoredObject(key=key, size=status.st_size, modified=modified)
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self, top: Path) -> Iterator[Path]:
         def unread(error: OSError) -> None:
-            if not isinstance(error, FileNotFoundError) or Path(error.filename) == self.root:
+            if not isinstance(error, FileNotFoundError) or not self.root.is_dir():
                 raise error  # else a folder that was removed while we look
 
-        for folder, _, names in os.walk(self.root, onerror=unread):
+        for folder, _, names in os.walk(top, onerror=unread):
             yield from (Path(folder, name) for name in names)
 
     def _path(self, key: str) -> Path:

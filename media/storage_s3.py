@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import minio
 import minio.commonconfig
+import minio.deleteobjects
 import minio.error
 import minio.lifecycleconfig
 import urllib3
@@ -123,6 +124,13 @@ class S3Store:
             for upload in self._unfinished(key) if unfinished else ():
                 if upload.object_name == key and upload.upload_id is not None:
                     self.client.abort(self.bucket, key, upload.upload_id)
+
+    def destroy_many(self, keys: Sequence[str]) -> None:
+        named = [minio.deleteobjects.DeleteObject(key) for key in keys]
+        with _as_storage_error():
+            # Nothing is asked for until the answer is read.
+            for error in self.client.remove_objects(self.bucket, named):
+                raise StorageUnavailable(f"the object store refused a request ({error.code})")
 
     def objects(self, prefix: str = "") -> Iterator[StoredObject]:
         clock = datetime.datetime.now(datetime.UTC)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import celery
 
 from db import periodic
+from db.errors import DatabaseFull
 from purge import status, sweeper
 from tasks import dead_letters, outage, outbox, queues, runtime
 from tasks.runtime import Runtime
@@ -40,8 +41,18 @@ def _in_slot(task: str, work: Callable[[Runtime], object]) -> None:
     """Do a task's work unless somebody has its present slot; while a server is away, the next slot is soon enough."""
     rt = runtime.current()
     try:
-        if periodic.claim(rt.engine, task, period=queues.PERIODIC[task]):
+        if _claimed(rt, task):
             work(rt)
     except outage.AWAY as error:
         rt.outages.note()
         log.warning("%s: %s, the next one goes on", task, error.code)
+
+
+def _claimed(rt: Runtime, task: str) -> bool:
+    try:
+        return periodic.claim(rt.engine, task, period=queues.PERIODIC[task])
+    except DatabaseFull:
+        if task != SWEEP:
+            raise
+        # It makes room, and twice does no harm.
+        return True

@@ -14,7 +14,7 @@ from db.rows import AssetRow
 from db.segments import SegmentClaim
 from db.states import Retention
 from effects.contract import Parameters
-from media import containers, sniff
+from media import containers, probe, sniff
 from media import segments as pieces
 from media.errors import DamagedMedia
 from media.output import Output
@@ -44,7 +44,7 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     rt, facts = attempt.runtime, attempt.job.video
     assert facts is not None
     path, target = attempt.fetch(attempt.input(), "input", room=2), attempt.scratch / "result"
-    info = VideoInfo.from_json(facts["source"])
+    info = _with_chapters(attempt, VideoInfo.from_json(facts["source"]), path)
     most = LONG * rt.settings.segment_seconds
     try:
         paced = Paced(
@@ -104,7 +104,8 @@ def join(attempt: Attempt[Claim]) -> None:
         parts.append(
             (attempt.fetch(part, f"part-{segment.number}", room=2), pieces.Window(**segment.window).shown_from)
         )
-    container, info = sniff.NAMED[facts["container"]], VideoInfo.from_json(facts["source"])
+    container = sniff.NAMED[facts["container"]]
+    info = _with_chapters(attempt, VideoInfo.from_json(facts["source"]), path)
     pieces.join(
         parts,
         path,
@@ -119,6 +120,11 @@ def join(attempt: Attempt[Claim]) -> None:
         timeout=rt.settings.video_time_limit,
     )
     result.store(attempt, Made(target, container.suffix), previews.of_video(attempt, path, target, info))
+
+
+def _with_chapters(attempt: Attempt[Claim], info: VideoInfo, path: Path) -> VideoInfo:
+    """The source's facts with the titles of its chapters, if they are wanted: no table holds them."""
+    return probe.with_titles(info, path, attempt.runtime.limits) if _chosen_output(attempt).chapters else info
 
 
 def _chosen_output(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> Output:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+
 import typer
 
+from db import room
+from db.errors import DatabaseFull
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
@@ -30,9 +34,17 @@ def status(json: Json = False) -> None:
         held, overdue, sweeping = client.held(), client.overdue(), client.sweeping()
         # Embedded, nobody need sweep while nothing is due.
         alarm = bool(sweeping.late) or (sweeping.idle and not client.settings.embedded)
+        full = client.settings.embedded and not room.is_left(client.settings.home)
         if json:
-            sweep = {"seconds_since": sweeping.seconds_since, "late": sweeping.late, "ok": not alarm}
-            console.emit({"held": held, "overdue": overdue, "sweep": sweep})
+            left = sweeping.left_behind
+            sweep = {
+                "seconds_since": sweeping.seconds_since,
+                "late": sweeping.late,
+                "refused": {"count": sweeping.refused, "oldest_due_at": _moment(sweeping.refused_since)},
+                "left_behind": {"count": left.count if left else 0, "last_at": _moment(left.last_at if left else None)},
+                "ok": not alarm and not sweeping.refused,
+            }
+            console.emit({"held": held, "overdue": overdue, "sweep": sweep, "disk_full": full})
         for retention, count in held.items():
             late = f"  [bold red]{overdue[retention]} overdue[/]" if overdue[retention] else ""
             people.print(f"{retention:<14} {count}{late}")
@@ -40,5 +52,16 @@ def status(json: Json = False) -> None:
         if alarm:
             start = "`mayfly up`" if client.settings.embedded else "`mayfly worker` and `mayfly beat`"
             console.complain("no_sweep", f"nobody destroys what is due: start {start}, or `mayfly purge run` now")
-        if alarm or any(overdue.values()):
+        if full:
+            console.complain(DatabaseFull.code, room.FULL_TEXT)
+        if sweeping.refused:
+            console.complain(
+                "not_destroyed",
+                "the object store does not give up all that is due: check its rights; it is tried again",
+            )
+        if alarm or full or sweeping.refused or any(overdue.values()):
             raise typer.Exit(Exit.FAILED)
+
+
+def _moment(moment: datetime.datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

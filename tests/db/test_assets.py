@@ -1,15 +1,18 @@
 """Assets and receipts: made before the bytes, kept until the destruction is verified, and nothing personal after."""
 
 import datetime
+import threading
 
 import pytest
 import sqlalchemy as sa
 
 from db import assets, claims, jobs, tables
+from db import engine as engines
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS, JOBS
 from tests import clock
 
+# Not db.personal's own list, of which one could be missing.
 PERSONAL = ("parameters", "output", "video", "owner", "consent", "idempotency_key", "fingerprint")
 HOUR = datetime.timedelta(hours=1)
 
@@ -52,6 +55,18 @@ def test_the_most_overdue_is_due_first(engine, create):
     assert [asset.id for asset in assets.due(engine, limit=9)] == [found[2].id, found[3].id, found[0].id]
     assert [asset.id for asset in assets.due(engine, limit=1)] == [found[2].id]
     assert [asset.id for asset in assets.due(engine, limit=9, job_id=found[0].job_id)] == [found[0].id]
+
+
+def test_what_is_due_is_read_page_by_page(engine, create):
+    """By due time and, of those that are due at once, by id: none comes twice, none is left out."""
+    moments = [clock.after(-9), *[clock.after(-7)] * 7, clock.after(-1)]
+    found = [create(due_at=moment, lease=-1)[1] for moment in moments]
+    wanted = [asset.id for asset in sorted(found, key=lambda asset: (asset.due_at, asset.id.hex))]
+    pages, last = [], None
+    while page := assets.due(engine, limit=2, after=last):
+        pages.append([asset.id for asset in page])
+        last = page[-1]
+    assert pages == [wanted[start : start + 2] for start in range(0, 9, 2)]
 
 
 def test_a_pending_asset_is_due_like_any_other(engine, create):
@@ -166,11 +181,46 @@ def test_personal_fields_stay_while_the_job_can_go_on(engine, queued, row):
     job_id = queued()
     assets.record_destruction(engine, assets.of_job(engine, job_id)[0], verified="x")
     assert row(job_id)["owner"] == "owner-1"
-    # It ends without assets; recording again, as a repeated destruction does, blanks them.
+    # It ends without assets, so no destruction follows that could blank them.
     jobs.end(engine, job_id, to=State.FAILED, error="expired")
-    assets.record_destruction(engine, assets.of_job(engine, job_id)[0], verified="x")
     assert row(job_id)["owner"] is None
     assert len(assets.receipts(engine, [job_id])) == 1
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_two_that_destroy_the_last_assets_at_once_leave_nothing_to_each_other(engine, finished, row):
+    """Under READ COMMITTED neither sees the other's asset as destroyed before it has committed."""
+    job_id, first, second = finished
+    written, go_on = threading.Event(), threading.Event()
+
+    def pause(_connection):
+        if threading.current_thread().name == "first":
+            written.set()
+            assert go_on.wait(60)
+
+    def record(asset):
+        assets.record_destruction(engine, asset, verified="x")
+
+    sa.event.listen(engine, "commit", pause)
+    try:
+        threads = [threading.Thread(target=record, args=[a], name=n) for a, n in ((first, "first"), (second, "second"))]
+        threads[0].start()
+        assert written.wait(60)
+        threads[1].start()
+        waiting = sa.text(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        while threads[1].is_alive():
+            with engines.reading(engine) as connection:
+                if connection.execute(waiting).scalar():
+                    break
+        go_on.set()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        go_on.set()
+        sa.event.remove(engine, "commit", pause)
+    assert {name: row(job_id)[name] for name in PERSONAL} == dict.fromkeys(PERSONAL)
 
 
 def test_blanked_parameters_are_null_and_not_the_word(engine, finished):
@@ -218,13 +268,14 @@ def test_the_schema_has_room_for_no_file_name_metadata_or_hash():
         },
         "assets": {
             *("id", "job_id", "retention", "state", "key", "size", "suffix", "created_at", "due_at", "deadline_at"),
-            "lease_until",
+            *("lease_until", "tries", "next_try_at"),
         },
         "attempts": {"job_id", "number", "stage", "holder", "started_at", "ended_at", "outcome"},
         "receipts": {
             *("id", "asset_id", "job_id", "retention", "due_at", "deadline_at", "destroyed_at", "verified"),
         },
         "periodic_runs": {"task", "slot", "claimed_at"},
+        "findings": {"name", "count", "last_at"},
     }
     # Eight characters hold no name.
     assert ASSETS.c.suffix.type.length == 8

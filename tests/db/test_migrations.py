@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from db import engine as engines
-from db import migrate
+from db import jobs, migrate
 from db.errors import DatabaseMissing
 from db.moment import Moment
-from db.tables import Base
+from db.tables import JOBS, Base
+from tests import rows
 
 
 @pytest.fixture
@@ -76,6 +77,17 @@ def test_down_and_up_again(empty):
     assert migrate.revision(empty) is None
     migrate.ensure(empty)
     assert differences(empty) == []
+
+
+def test_titles_of_chapters_that_were_kept_are_blanked(empty):
+    migrate.ensure(empty)
+    job, _ = rows.create(empty)
+    old = {"source": {"width": 1, "chapters": ["SECRET", ""]}, "container": "MP4"}
+    with empty.begin() as connection:
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == job.id).values(video=old))
+        alembic.command.downgrade(config(connection), "0003")
+    migrate.ensure(empty)
+    assert jobs.get(empty, job.id).video == {"source": {"width": 1, "chapters": ["", ""]}, "container": "MP4"}
 
 
 def test_an_upgrade_that_fails_leaves_nothing_behind(empty):

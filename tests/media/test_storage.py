@@ -116,6 +116,14 @@ def test_what_is_destroyed_is_gone(store, prefix):
     store.destroy(f"{prefix}/never-there")
 
 
+def test_many_are_destroyed_at_once(store, prefix):
+    for name in ("a", "b", "c"):
+        put(store, f"{prefix}/{name}")
+    store.destroy_many([f"{prefix}/a", f"{prefix}/never-there", f"{prefix}/c"])
+    assert keys(store, prefix) == [f"{prefix}/b"]
+    store.destroy_many([])
+
+
 def test_a_listing_tells_key_size_and_time(store, prefix):
     put(store, f"{prefix}/one/a", b"123")
     put(store, f"{prefix}/two/b", b"12345")
@@ -306,6 +314,35 @@ def test_a_full_folder_is_said_to_be_full(tmp_path):
     with pytest.raises(StorageFull) as raised:
         put(store, "a")
     assert raised.value.code == "storage_full"
+
+
+def test_one_of_many_that_a_bucket_keeps_is_an_error():
+    """As a locked object is; the answer as a whole says that all went well."""
+
+    class Locked(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            error = "<Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+            answer = f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{error}</DeleteResult>'.encode()
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Locked) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            store = storage.connect(f"s3://key:secret@127.0.0.1:{server.server_port}/bucket?secure=false")
+            with pytest.raises(StorageUnavailable, match="AccessDenied"):
+                store.destroy_many(["a", "b"])
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_full_bucket_is_said_to_be_full():

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from db import assets, findings, refusals
 from db.tables import PERIODIC_RUNS
 from purge import status
 from tests import clock
@@ -37,6 +38,28 @@ def test_what_is_due_and_lies_there_is_late(engine, uploaded):
     found = status.sweeping(engine)
     assert (found.held, found.late) == (3, 1)
     assert "1 assets have been due" in found.text
+
+
+def test_what_the_store_does_not_give_up_is_counted_apart(engine, uploaded):
+    found = [uploaded(-status.LATE_SECONDS - seconds)[1] for seconds in (30, 90)]
+    refusals.put_off(engine, [asset.id for asset in found])
+    seen = status.sweeping(engine)
+    assert (seen.late, seen.refused, seen.refused_since) == (0, 2, found[1].due_at)
+    since = found[1].due_at.isoformat(timespec="seconds")
+    assert f"2 assets could not be destroyed, the oldest is due since {since}" in seen.text
+    for asset in found:
+        assets.record_destruction(engine, asset, verified="x")
+    assert status.sweeping(engine).refused == 0
+
+
+def test_what_a_sweep_had_to_mend_is_said_for_ever(engine, uploaded):
+    assert "personal" not in status.sweeping(engine).text
+    with engine.begin() as connection:
+        findings.note(connection, findings.LEFT_BEHIND, 2)
+        findings.note(connection, findings.LEFT_BEHIND, 3)
+    found = status.sweeping(engine)
+    assert found.left_behind.count == 5
+    assert "personal fields of 5 jobs had stayed and were blanked" in found.text
 
 
 def test_the_task_is_beats():

@@ -3,10 +3,13 @@
 import io
 
 import pytest
+import sqlalchemy as sa
 
-from db import assets, jobs
+from db import assets, findings, jobs, migrate, refusals, room
+from db import engine as engines
 from db.states import AssetState, Retention, State
-from media.errors import StorageUnavailable
+from db.tables import JOBS
+from media.errors import StorageError, StorageUnavailable
 from media.storage_folder import FolderStore
 from purge import sweeper
 from purge.sweeper import Sweep
@@ -89,6 +92,130 @@ def test_no_receipt_without_verification(engine, store, uploaded):
     assert store.size(asset.key) == 7
     assert assets.receipts(engine, [job_id]) == []
     assert len(assets.due(engine, limit=9)) == 1
+
+
+def _blocked(store, asset):
+    """Put something in an object's place that no store of files deletes as a file: a folder that is not empty."""
+    path = store.root / asset.key
+    path.unlink()
+    path.mkdir()
+    (path / "inside").touch()
+
+
+def test_full_batches_of_what_cannot_be_destroyed_are_in_nobodys_way(engine, store, uploaded, monkeypatch):
+    monkeypatch.setattr(sweeper, "BATCH", 2)
+    for number in range(5):
+        _blocked(store, uploaded(-100 + number)[1])
+    good = [uploaded(-10)[0] for _ in range(3)]
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=3, failed=5)
+    assert len(assets.receipts(engine, good)) == 3
+
+
+def test_what_cannot_be_destroyed_is_tried_again_for_ever_but_not_at_every_sweep(engine, store, uploaded):
+    job_id, asset = uploaded(-1)
+    _blocked(store, asset)
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=0, failed=1)
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=0, failed=0)
+    # A person who asks for it does not wait.
+    assert sweeper.sweep(engine, store, at_once=True) == Sweep(destroyed=0, failed=1)
+    rows.set_asset(engine, asset.id, next_try_at=clock.after(-1), tries=1000)
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=0, failed=1)
+    (store.root / asset.key / "inside").unlink()
+    (store.root / asset.key).rmdir()
+    rows.set_asset(engine, asset.id, next_try_at=clock.after(-1))
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=1, failed=0)
+    assert len(assets.receipts(engine, [job_id])) == 1
+    assert refusals.count(engine) == (0, None)
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("SECRET"), StorageError("SECRET"), ValueError("SECRET")])
+def test_no_error_of_one_asset_ends_the_sweep(engine, store, uploaded, monkeypatch, caplog, error):
+    """Whether the store refuses, or its client cannot read what it says."""
+    stuck = uploaded(-9)[1]
+    uploaded(-5)
+
+    def size(key):
+        if key == stuck.key:
+            raise error
+        return FolderStore.size(store, key)
+
+    monkeypatch.setattr(store, "size", size)
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=1, failed=1)
+    assert refusals.count(engine) == (1, stuck.due_at)
+    assert str(stuck.id) in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+def test_a_store_that_is_away_is_no_assets_fault_and_few_are_tried(engine, store, uploaded, monkeypatch):
+    monkeypatch.setattr(sweeper, "BATCH", 20)
+    for _ in range(40):
+        uploaded(-1)
+    tried = []
+
+    def destroy(key, **_):
+        tried.append(key)
+        raise StorageUnavailable("the object store does not answer")
+
+    monkeypatch.setattr(store, "destroy", destroy)
+    found = sweeper.sweep(engine, store)
+    assert (found.destroyed, found.failed) == (0, 20)
+    assert len(tried) <= 2 * sweeper.THREADS
+    assert refusals.count(engine) == (0, None)
+    monkeypatch.undo()
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=40, failed=0)
+
+
+def test_a_folder_that_is_not_there_is_a_store_that_is_away(engine, store, uploaded):
+    _, asset = uploaded(-1)
+    aside = store.root.rename(store.root.with_name("aside"))
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=0, failed=1)
+    assert refusals.count(engine) == (0, None)
+    assert assets.receipts(engine, [asset.job_id]) == []
+    aside.rename(store.root)
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=1, failed=0)
+
+
+def test_a_row_that_takes_no_receipt_takes_no_others_along(engine, store, uploaded):
+    _, asset = uploaded(-9)
+    good = [uploaded(-5)[0] for _ in range(2)]
+    assets.record_destruction(engine, asset, verified="x")
+    rows.set_asset(engine, asset.id, state=AssetState.STORED.value, key=asset.key)
+    assert sweeper.sweep(engine, store) == Sweep(destroyed=2, failed=1)
+    assert len(assets.receipts(engine, good)) == 2
+    assert refusals.count(engine) == (1, asset.due_at)
+
+
+def test_a_sweep_blanks_what_was_left_behind(engine, store, uploaded):
+    job_id, _ = uploaded(-1, owner="owner-9")
+    sweeper.sweep(engine, store)
+    assert findings.get(engine, findings.LEFT_BEHIND) is None
+    with engine.begin() as connection:
+        connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(owner="owner-9"))
+    sweeper.sweep(engine, store)
+    with engine.connect() as connection:
+        assert connection.execute(sa.select(JOBS.c.owner)).scalar_one() is None
+    assert findings.get(engine, findings.LEFT_BEHIND).count == 1
+
+
+def test_what_was_blanked_is_in_no_file_of_the_database(tmp_path, store):
+    """SQLite's log keeps what was written until it is moved and overwritten."""
+    secret, home = "owner-that-nobody-else-has", tmp_path / "home"
+    engine = engines.connect(f"sqlite:///{home / 'test.db'}")
+    migrate.ensure(engine)
+    rows.create(engine, due_at=clock.after(-1), lease=-1, owner=secret, consent=secret, parameters={"x": secret})
+
+    def files():
+        return [path for path in home.iterdir() if secret.encode() in path.read_bytes()]
+
+    assert files()
+    with engines.reading(engine) as reader:
+        reader.execute(sa.text("select count(*) from jobs")).scalar()
+        # Whoever still reads what was there before keeps it; the next sweep empties the log.
+        sweeper.sweep(engine, store)
+    sweeper.sweep(engine, store)
+    assert files() == []
+    assert (home / "reserve").stat().st_blocks * 512 >= room.RESERVE_BYTES
+    engine.dispose()
 
 
 def test_one_failure_keeps_nobody_else_alive(engine, store, uploaded, monkeypatch):

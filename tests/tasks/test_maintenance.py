@@ -3,6 +3,7 @@
 import pytest
 
 from db import assets, periodic
+from db.errors import DatabaseFull
 from tasks import maintenance, queues, runtime
 from tests import clock
 
@@ -23,6 +24,21 @@ def test_a_sweep_runs_once_a_slot(current, job, monkeypatch):
     monkeypatch.setitem(queues.PERIODIC, "purge.sweep", 1e8)
     maintenance.sweep()
     assert len(assets.receipts(current.engine, [first, second])) == 2
+
+
+def test_no_full_disk_keeps_the_sweep_from_its_work(current, job, monkeypatch):
+    """It frees space; whatever else is periodic can wait."""
+    due = job(due_at=clock.after(-1))
+    job()
+
+    def full(*_, **__):
+        raise DatabaseFull("the disk is full")
+
+    monkeypatch.setattr(periodic, "claim", full)
+    maintenance.sweep()
+    assert len(assets.receipts(current.engine, [due])) == 1
+    maintenance.resend()
+    assert current.sender.sent == []
 
 
 def test_the_outbox_runs_once_a_slot(current, job):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 # First: tasks.effect makes a task of each effect that is registered when it is imported.
 from benchmarks.effects import PassThrough
-from db import assets, jobs, segments
+from db import assets, jobs, segments, tables
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
 from media import bounds, probe
@@ -208,6 +208,46 @@ def test_the_outbox_moves_segments_and_the_join(hurried, long_job):
 def test_probing_and_joining_need_no_torch():
     code = "import sys, tasks.ingest, tasks.join, media.segments; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def chapters(film, tmp_path_factory):
+    """The film, in three chapters."""
+    folder = tmp_path_factory.mktemp("chapters")
+    marks = "".join(
+        f"[CHAPTER]\nTIMEBASE=1/1\nSTART={2 * number}\nEND={2 * number + 2}\ntitle=SECRET-{number}\n"
+        for number in range(3)
+    )
+    (folder / "marks.txt").write_text(f";FFMETADATA1\n{marks}")
+    command = ["ffmpeg", "-v", "error", "-i", film, "-i", folder / "marks.txt", "-map", "0", "-map_chapters", "1"]
+    subprocess.run([*command, "-c", "copy", folder / "film.mp4"], check=True, timeout=60)
+    return folder / "film.mp4"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_titles_of_chapters_are_in_the_result_if_wanted_and_in_no_table(
+    request, job, chapters, tmp_path, whole, wanted
+):
+    rt = request.getfixturevalue("rt" if whole else "hurried")
+    output = {"video": {"chapters": True}} if wanted else None
+    content = {"content": chapters.read_bytes(), "media": "video", "suffix": ".mp4", "output": output}
+    job_id = job(**content, effect=EFFECT)
+    attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
+    assert len(jobs.get(rt.engine, job_id).video["source"]["chapters"]) == 3
+    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    if not whole:
+        for number in range(3):
+            run(rt, job_id, number)
+        attempt.run(rt, job_id, Stage.JOIN, video.join)
+    rt.close()
+    with rt.engine.connect() as connection:
+        for table in tables.Base.metadata.sorted_tables:
+            assert "SECRET" not in str(connection.execute(sa.select(table)).all())
+    (result,) = stored(rt, job_id)
+    rt.store.fetch(result.key, tmp_path / "result.mp4")
+    found = [title for title, _, _ in clips.chapters(tmp_path / "result.mp4")]
+    assert found == (["SECRET-0", "SECRET-1", "SECRET-2"] if wanted else [])
 
 
 def test_segments_know_the_source_and_nothing_personal(hurried, long_job):
