@@ -1,4 +1,4 @@
-"""The embedded set-up: worker, outbox and beat as threads of this process, over the in-process broker."""
+"""The embedded set-up: worker, outbox and maintenance as threads of this process, over the in-process broker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import celery.beat
 import celery.worker
 import celery.worker.consumer
 import filelock
@@ -23,7 +22,8 @@ from db.errors import DatabaseMissing
 from effects import registry
 from errors import MayflyError
 from settings import Settings
-from tasks import maintenance, outbox, runtime
+from tasks import outbox, runtime
+from tasks.rounds import Rounds
 from tasks.runtime import Runtime
 from workers import scratch
 
@@ -37,7 +37,7 @@ START_SECONDS = 30
 HAND_BACK_SECONDS = 5.0
 END_SECONDS = 0.5  # for the threads, once nothing is worked at
 LOOK_SECONDS = 0.2  # how soon the worker's thread sees that it is to stop
-CONCURRENCY = 3  # a film, a photo beside it, and maintenance
+CONCURRENCY = 3  # a film, a photo beside it, and the probe or join of another film
 
 
 class AlreadyRunning(MayflyError):
@@ -106,7 +106,7 @@ class Embedded:
         self._threads: list[threading.Thread] = []
         self._runtime: Runtime | None = None
         self._worker: _Worker | None = None
-        self._beat: celery.beat.Service | None = None
+        self._rounds: Rounds | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -141,8 +141,8 @@ class Embedded:
         rt = self._runtime
         if rt is not None:
             rt.stopping.set()
-        if self._beat is not None:
-            self._beat.stop()
+        if self._rounds is not None:
+            self._rounds.stop(0)
         if self._worker is not None:
             self._worker.ending.set()
         if rt is not None:
@@ -187,12 +187,9 @@ class Embedded:
         # Meanwhile, so that the first job need not wait for it so long.
         self._start_thread("warm", lambda: importlib.import_module("torch"))
         self._start_thread("outbox", self._send_unsent)
-        # What became due while nobody worked does not wait for beat's first period.
-        self._start_thread("maintenance", self._maintain)
-        # The default scheduler would leave a file in the working folder.
-        self._beat = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler)
-        # Not joined: it may sleep for seconds, and sends nothing once it is told to stop.
-        threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
+        # No beat and no message: of the worker's threads all may be at films.
+        self._rounds = Rounds(self._runtime, patience=1)
+        self._rounds.start()
 
     def _start_worker(self, app: celery.Celery) -> None:
         self._worker = _Worker(
@@ -225,7 +222,8 @@ class Embedded:
             threads += executor._threads
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        swept = self._rounds is None or self._rounds.stop(max(0.0, end - time.monotonic()))
+        return swept and not any(thread.is_alive() for thread in threads)
 
     def _send_unsent(self) -> None:
         assert self._runtime is not None
@@ -241,7 +239,3 @@ class Embedded:
                 told, pause = True, TROUBLE_SECONDS
             else:
                 told, pause = False, POLL_SECONDS
-
-    def _maintain(self) -> None:
-        maintenance.resend()
-        maintenance.sweep()
