@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db import engine as engines
 from db.states import State
-from db.tables import ASSETS, PERIODIC_RUNS
-from tests import clock, rows
+from db.tables import PERIODIC_RUNS
+from tests.faults.overdue import destroyed, overdue
 from tests.faults.proxy import Proxy
 from tests.integration.stage import Stage, opened, wait_for
 
@@ -72,22 +70,3 @@ def ask(stage: Stage, task: str) -> None:
     with stage.engine.begin() as connection:
         connection.execute(sa.delete(PERIODIC_RUNS))
     stage.runtime.sender.app.send_task(task, queue="maintenance", argsrepr="-", kwargsrepr="-", ignore_result=True)
-
-
-def overdue(stage: Stage) -> sa.Uuid:
-    """An asset that is due now."""
-    changes = {"effect": "pass-through", "parameters": {}, "owner": None, "consent": None, "lease": 600}
-    _, asset = rows.create(stage.engine, due_at=clock.after(0), **changes)
-    assert asset is not None
-    assert asset.key is not None
-    stage.store.put(asset.key, io.BytesIO(b"bytes"), 5)
-    # Of what is still being written, the writer's lease comes first.
-    rows.set_asset(stage.engine, asset.id, state="stored", size=5)
-    return asset.id
-
-
-def destroyed(stage: Stage, asset: sa.Uuid) -> bool:
-    """Whether an asset has been destroyed."""
-    with engines.reading(stage.engine) as connection:
-        state = connection.execute(sa.select(ASSETS.c.state).where(ASSETS.c.id == asset)).scalar_one()
-    return state == "destroyed"

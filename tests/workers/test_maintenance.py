@@ -31,6 +31,7 @@ app.loader.import_default_modules()
 from db import jobs
 from tasks import maintenance as periodic, outbox
 from purge import sweeper
+import media.storage_s3
 outbox.resend(rt)
 sweeper.sweep(rt.engine, rt.store)
 rounds.stop(30)
