@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from db import clock
+from db import changes, clock
 from db.errors import DatabaseMissing
 
 BUSY_TIMEOUT_MS = 30_000
@@ -46,6 +46,7 @@ def connect(url: str) -> sa.Engine:
     sa.event.listen(engine, "handle_error", _translate)
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_immediate)
+    changes.listen(engine)
     return engine
 
 

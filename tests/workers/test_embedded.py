@@ -202,6 +202,40 @@ def test_a_sweep_needs_none_of_the_threads_that_jobs_take(embedded, monkeypatch,
         assert {row(client, job).state for job in jobs_} == {State.RUNNING}
 
 
+def test_who_is_idle_asks_the_tables_nothing_and_a_write_is_seen_at_once(embedded, monkeypatch, photo):
+    """The clock that would look for other processes' writes stands still."""
+    monkeypatch.setattr(module, "CHANGE_SECONDS", 10_000)
+    monkeypatch.setitem(queues.PERIODIC, maintenance.RESEND, 10_000)
+    looks, send = [], outbox.send_unsent
+    monkeypatch.setattr(outbox, "send_unsent", lambda rt: (looks.append(1), send(rt)))
+    with Client(embedded) as client, Embedded(embedded):
+        assert client.wait(client.submit(photo, "pass-through"), timeout=60).state is State.DONE
+        settled = quiet(looks)
+        time.sleep(1)
+        assert len(looks) == settled
+        assert client.wait(client.submit(photo, "pass-through"), timeout=60).state is State.DONE
+
+
+def quiet(looks):
+    """Wait until what follows a job's end is over: half a second without a look."""
+    end, count = time.monotonic() + 60, -1
+    while count != len(looks):
+        assert time.monotonic() < end
+        count = len(looks)
+        time.sleep(0.5)
+    return count
+
+
+def test_a_job_of_another_process_is_seen(embedded, photo):
+    with Client(embedded) as client, Embedded(embedded):
+        run = subprocess.run(
+            [mayfly(), "submit", "pass-through", str(photo), "--json"], capture_output=True, check=True
+        )
+        assert run.stdout
+        (job,) = client.jobs()
+        assert client.wait(job, timeout=60).state is State.DONE
+
+
 def test_an_outbox_without_its_database_says_so_once(embedded, monkeypatch, caplog):
     calls = []
 
