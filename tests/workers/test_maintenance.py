@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from media.errors import StorageUnavailable
+from tasks import runtime
+from tasks.app import app
 from workers import maintenance
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "cv2", "mediapipe", "safetensors", "skimage", "ffmpeg", "spandrel"}
@@ -62,7 +65,42 @@ def test_an_effect_that_cannot_be_loaded_is_left_out(embedded, tmp_path, monkeyp
     assert "secret" not in caplog.text
 
 
+def test_it_fetches_no_models(embedded, monkeypatch):
+    monkeypatch.setattr(runtime, "_current", None)
+    monkeypatch.setattr(runtime.models, "use", lambda _: pytest.fail("models are no business of maintenance"))
+    maintenance.opened(embedded).close()
+
+
+def test_it_opens_when_the_store_is_back(embedded, monkeypatch, caplog):
+    start, calls = runtime.start, []
+
+    def away(*arguments, **options):
+        calls.append(1)
+        if len(calls) < 3:
+            raise StorageUnavailable("away")
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(runtime, "_current", None)
+    monkeypatch.setattr(runtime, "start", away)
+    monkeypatch.setattr(maintenance, "FIRST_SECONDS", 0.01)
+    maintenance.opened(embedded).close()
+    said = [record.getMessage() for record in caplog.records if record.name == "workers.maintenance"]
+    assert said == [f"{StorageUnavailable.code}; maintenance begins once it is back"]
+
+
+@pytest.mark.parametrize("ended", [SystemExit(1), ConnectionRefusedError("guest@a-host")])
+def test_messages_that_cannot_be_had_end_nothing_but_their_taking(monkeypatch, caplog, ended):
+    def fail(_):
+        raise ended
+
+    monkeypatch.setattr(app, "worker_main", fail)
+    maintenance.consume("maintenance-x@%h")
+    assert "a-host" not in caplog.text
+
+
 @pytest.fixture(autouse=True)
-def _forget():
+def _forget(monkeypatch):
+    # `opened` changes the application of this process.
+    monkeypatch.setattr(app.conf, "imports", app.conf.imports)
     yield
     sys.modules.pop("sound_effects", None)
