@@ -7,11 +7,14 @@ query and takes no lock.
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import weakref
 from typing import Any
 
 import sqlalchemy as sa
+
+from db.errors import DatabaseMissing
 
 _waiting: weakref.WeakSet[threading.Event] = weakref.WeakSet()
 _lock = threading.Lock()
@@ -56,7 +59,7 @@ class Changes:
     def wait(self, seconds: float) -> bool:
         """Wait until this process writes, but so long at most; whether anybody has written since the last call.
 
-        True the first time. Raises what SQLite's driver raises; the next call opens the file anew.
+        True the first time. Raises DatabaseMissing; the next call opens the file anew.
         """
         self._written.wait(seconds)
         self._written.clear()
@@ -66,9 +69,11 @@ class Changes:
             cursor = self._connection.cursor()
             (version,) = cursor.execute("PRAGMA data_version").fetchone()
             cursor.close()
-        except Exception:
+        except sqlite3.Error:
             self.close()
-            raise
+            raise DatabaseMissing(
+                "the database in MAYFLY_HOME cannot be read; check the folder and its rights"
+            ) from None
         changed, self._version = version != self._version, version
         return changed
 

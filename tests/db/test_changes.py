@@ -1,5 +1,6 @@
 """What is written to SQLite is told: at once in this process, and from another by the file's version."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from db import changes
 from db import engine as engines
 from db.changes import Changes
+from db.errors import DatabaseMissing
 
 
 @pytest.fixture
@@ -92,6 +94,22 @@ def test_what_was_rolled_back_wakes_nobody(engine):
         connection.execute(sa.text("insert into notes values ('x')"))
         connection.rollback()
     assert not event.is_set()
+
+
+def test_a_file_that_cannot_be_read_is_an_outage_and_new_afterwards(engine, monkeypatch):
+    seen = Changes(engine)
+    seen.wait(0)
+
+    def refuse():
+        raise sqlite3.OperationalError("disk I/O error")
+
+    seen.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "raw_connection", refuse)
+        with pytest.raises(DatabaseMissing) as raised:
+            seen.wait(0)
+    assert "I/O" not in str(raised.value)
+    assert seen.wait(0)
 
 
 def test_waiting_is_ended_by_whoever_stops(engine):
