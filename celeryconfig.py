@@ -142,8 +142,11 @@ beat_schedule = {
 
 
 def modules(settings: Settings) -> tuple[str, ...]:
-    """Effects of other packages first: tasks.effect makes a task of each that is registered."""
-    return (*settings.effect_modules, "tasks.ingest", "tasks.effect", "tasks.join", "tasks.maintenance")
+    """Effects of other packages first: tasks.effect makes a task of each that is registered.
+
+    Of the process of maintenance they are no business; workers.maintenance has imports of its own.
+    """
+    return (*settings.effect_modules, "tasks.ingest", "tasks.effect", "tasks.join")
 
 
 imports = modules(_settings)

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from db import clock, room
+from db import changes, clock, room
 from db.errors import DatabaseFull, DatabaseMissing
 
 BUSY_TIMEOUT_MS = 30_000
@@ -47,6 +47,7 @@ def connect(url: str) -> sa.Engine:
     sa.event.listen(engine, "handle_error", _translate)
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_immediate)
+    changes.listen(engine)
     return engine
 
 

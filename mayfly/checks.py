@@ -132,7 +132,7 @@ def _sweep(settings: Settings) -> str:
     finally:
         engine.dispose()
     if found.late or (found.idle and not settings.embedded):
-        start = "`mayfly up`" if settings.embedded else "`mayfly worker` and `mayfly beat`"
+        start = "`mayfly up`" if settings.embedded else "`mayfly worker`"
         raise Wrong(f"nobody destroys what is due: start {start}; {found.text}")
     if found.refused:
         raise Wrong(f"the object store does not give up all that is due: check its rights; {found.text}")

@@ -1,48 +1,53 @@
-"""The periodic tasks: the purge's sweep, the outbox, and the burial of dead letters."""
+"""The periodic tasks: the purge's sweep, the outbox, and the burial of dead letters.
+
+Their messages only ask: the work is done by tasks.rounds, in threads of the process of maintenance.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 
 import celery
 
 from db import periodic
 from db.errors import DatabaseFull
 from purge import status, sweeper
-from tasks import dead_letters, outage, outbox, queues, runtime
+from tasks import dead_letters, outage, outbox, queues
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 SWEEP, RESEND, BURY = status.SWEEP, "jobs.resend", "jobs.bury"
 
+WORK: Mapping[str, Callable[[Runtime], object]] = {
+    SWEEP: lambda rt: sweeper.sweep(rt.engine, rt.store),
+    RESEND: lambda rt: outbox.resend(rt),
+    BURY: lambda rt: dead_letters.bury(rt),
+}
+"""What each periodic task does: destroy what is due; send what stands still, and give up what its producer has given
+up; turn dead letters into failed jobs."""
 
-@celery.shared_task(name=SWEEP)
-def sweep() -> None:
-    """Destroy what is due."""
-    _in_slot(SWEEP, lambda rt: sweeper.sweep(rt.engine, rt.store))
-
-
-@celery.shared_task(name=RESEND)
-def resend() -> None:
-    """Send what stands still, and give up what its producer has given up."""
-    _in_slot(RESEND, outbox.resend)
-
-
-@celery.shared_task(name=BURY)
-def bury() -> None:
-    """Turn dead letters into failed jobs."""
-    if not runtime.current().settings.embedded:
-        _in_slot(BURY, dead_letters.bury)
+ASKED: Mapping[str, threading.Event] = {name: threading.Event() for name in WORK}
+"""Set by a message that asks for a task, until a thread has begun with it."""
 
 
-def _in_slot(task: str, work: Callable[[Runtime], object]) -> None:
+def _make(name: str) -> None:
+    @celery.shared_task(name=name)  # type: ignore[untyped-decorator]
+    def ask() -> None:
+        ASKED[name].set()
+
+
+for _name in WORK:
+    _make(_name)
+
+
+def run(rt: Runtime, task: str) -> None:
     """Do a task's work unless somebody has its present slot; while a server is away, the next slot is soon enough."""
-    rt = runtime.current()
     try:
         if _claimed(rt, task):
-            work(rt)
+            WORK[task](rt)
     except outage.AWAY as error:
         rt.outages.note()
         log.warning("%s: %s, the next one goes on", task, error.code)

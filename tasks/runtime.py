@@ -84,13 +84,15 @@ def start(
     device: str = "cpu",
     runners: Runners | None = None,
     end_process: Callable[[], None] | None = None,
+    effects: bool = True,
 ) -> Runtime:
     """Open the parts and make them this process's runtime, with effects that were set up before if there are any.
 
-    Raises DatabaseMissing, StorageError.
+    A process that applies no `effects` fetches no models. Raises DatabaseMissing, StorageError.
     """
     global _current
-    models.use(settings)
+    if effects:
+        models.use(settings)
     engine = engines.connect(settings.resolved_database_url)
     migrate.ensure(engine)
     store = storage.connect(settings.resolved_storage_url)
@@ -111,7 +113,7 @@ def start(
 
 
 def current() -> Runtime:
-    """The runtime of this process; workers.service or workers.embedded starts it before the first task."""
+    """The runtime of this process; workers start it before the first task."""
     if _current is None:
         raise RuntimeError("no runtime: this process was not started by `mayfly worker`, `mayfly up` or a client")
     return _current

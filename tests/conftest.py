@@ -69,6 +69,12 @@ def _up() -> dict[str, str]:
     return {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
 
 
+def _create_database(connection: sa.Connection, name: str) -> None:
+    """A database of tests that kill no server: a commit waits for no disk. Stages, on which faults happen, wait."""
+    connection.execute(sa.text(f'create database "{name}"'))
+    connection.execute(sa.text(f'alter database "{name}" set synchronous_commit = off'))
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """MAYFLY_… variables of RabbitMQ, PostgreSQL and S3: a virtual host, a database and a bucket of this run alone."""
@@ -86,7 +92,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     assert urllib3.request("PUT", f"{api}/permissions/{name}/{user}", headers=headers, body=rights).status < 300
     server = sa.create_engine(database, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}"'))
+        _create_database(connection, name)
     yield addresses | {
         "MAYFLY_BROKER_URL": broker._replace(path=f"/{name}").geturl(),
         "MAYFLY_DATABASE_URL": database.set(database=name).render_as_string(hide_password=False),
@@ -126,7 +132,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = sa.make_url(servers["MAYFLY_DATABASE_URL"])
     server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}"'))
+        _create_database(connection, name)
     yield url.set(database=name).render_as_string(hide_password=False)
     with server.connect() as connection:
         connection.execute(sa.text(f'drop database "{name}" with (force)'))
@@ -139,7 +145,7 @@ def postgresql(servers: dict[str, str]) -> Iterator[sa.Engine]:
     server = sa.create_engine(servers["MAYFLY_DATABASE_URL"], isolation_level="AUTOCOMMIT")
     name = f"test-{uuid.uuid4().hex[:12]}"
     with server.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}"'))
+        _create_database(connection, name)
     opened = engines.connect(server.url.set(database=name).render_as_string(hide_password=False))
     migrate.ensure(opened)
     yield opened

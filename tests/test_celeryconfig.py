@@ -1,5 +1,7 @@
 """What the application that tasks.app makes is configured to do."""
 
+import importlib
+
 import pytest
 
 import celeryconfig
@@ -81,7 +83,7 @@ def test_a_brokers_name_is_checked_over_tls():
 
 
 def test_beat_sends_what_there_is_to_the_queue_of_maintenance(app):
-    app.loader.import_default_modules()
+    importlib.import_module("tasks.maintenance")
     assert {entry["task"] for entry in app.conf.beat_schedule.values()} == set(queues.PERIODIC)
     for name, entry in app.conf.beat_schedule.items():
         assert name in app.tasks
@@ -94,3 +96,7 @@ def test_every_effect_has_its_task(app):
     app.loader.import_default_modules()
     assert {f"effects.{name}" for name in registry.load(Settings().effect_modules)} <= set(app.tasks)
     assert "ingest" in app.tasks
+
+
+def test_a_child_that_works_on_media_knows_no_task_of_maintenance():
+    assert not any("maintenance" in name for name in celeryconfig.modules(Settings()))

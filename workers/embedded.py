@@ -1,4 +1,4 @@
-"""The embedded set-up: worker, outbox and beat as threads of this process, over the in-process broker."""
+"""The embedded set-up: worker, outbox and maintenance as threads of this process, over the in-process broker."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import celery.beat
 import celery.worker
 import celery.worker.consumer
+import celery.worker.state
 import filelock
 from celery.exceptions import WorkerTerminate
 
-from db import jobs, segments
+from db import changes, jobs, segments
+from db.changes import Changes
 from db.errors import DatabaseMissing
 from effects import registry
 from errors import MayflyError
 from settings import Settings
-from tasks import maintenance, outbox, runtime
+from tasks import outbox, runtime
+from tasks.rounds import Rounds
 from tasks.runtime import Runtime
 from workers import scratch
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.05  # how soon a job that another process submitted is seen
+POLL_SECONDS = 0.05  # between two looks into the tables while much is written
+CHANGE_SECONDS = 0.25  # how soon a job that another process submitted is seen; this process's own is seen at once
 TROUBLE_SECONDS = 1.0  # between two tries of the outbox that failed
 START_SECONDS = 30
 # What is being worked at is handed back after two seconds at most; only a machine without a core to spare needs more,
@@ -37,7 +40,8 @@ START_SECONDS = 30
 HAND_BACK_SECONDS = 5.0
 END_SECONDS = 0.5  # for the threads, once nothing is worked at
 LOOK_SECONDS = 0.2  # how soon the worker's thread sees that it is to stop
-CONCURRENCY = 3  # a film, a photo beside it, and maintenance
+BUSY_SECONDS = 0.5  # after the last task, in which the worker looks for messages as often as its broker is polled
+CONCURRENCY = 3  # a film, a photo beside it, and the probe or join of another film
 
 
 class AlreadyRunning(MayflyError):
@@ -78,13 +82,28 @@ class _Worker(celery.worker.WorkController):  # type: ignore[misc]
         super().__init__(**options)
 
     def on_consumer_ready(self, consumer: celery.worker.consumer.Consumer) -> None:
-        drain = consumer.connection.drain_events
+        drain, written = consumer.connection.drain_events, changes.subscribe()
+        busy_until = 0.0
 
         def drain_or_end(timeout: float) -> None:
+            nonlocal busy_until
             if self.ending.is_set():
                 raise WorkerTerminate(os.EX_OK)
+            if celery.worker.state.reserved_requests:
+                busy_until = time.monotonic() + BUSY_SECONDS
             # Celery would wait two seconds for a message.
-            drain(timeout=min(timeout, LOOK_SECONDS))
+            timeout = min(timeout, LOOK_SECONDS)
+            if time.monotonic() < busy_until:
+                # A thread that becomes free tells nobody.
+                drain(timeout=timeout)
+                return
+            written.clear()
+            try:
+                drain(timeout=0)
+            except TimeoutError:
+                # Whoever sends a message notes in the table that it is sent.
+                if not written.wait(timeout):
+                    raise
 
         consumer.connection.drain_events = drain_or_end
         self.ready.set()
@@ -106,7 +125,8 @@ class Embedded:
         self._threads: list[threading.Thread] = []
         self._runtime: Runtime | None = None
         self._worker: _Worker | None = None
-        self._beat: celery.beat.Service | None = None
+        self._rounds: Rounds | None = None
+        self._changes: Changes | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -141,8 +161,10 @@ class Embedded:
         rt = self._runtime
         if rt is not None:
             rt.stopping.set()
-        if self._beat is not None:
-            self._beat.stop()
+        if self._rounds is not None:
+            self._rounds.stop(0)
+        if self._changes is not None:
+            self._changes.wake()
         if self._worker is not None:
             self._worker.ending.set()
         if rt is not None:
@@ -186,13 +208,11 @@ class Embedded:
         self._start_worker(app)
         # Meanwhile, so that the first job need not wait for it so long.
         self._start_thread("warm", lambda: importlib.import_module("torch"))
+        self._changes = Changes(self._runtime.engine)
         self._start_thread("outbox", self._send_unsent)
-        # What became due while nobody worked does not wait for beat's first period.
-        self._start_thread("maintenance", self._maintain)
-        # The default scheduler would leave a file in the working folder.
-        self._beat = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler)
-        # Not joined: it may sleep for seconds, and sends nothing once it is told to stop.
-        threading.Thread(target=self._beat.start, name="beat", daemon=True).start()
+        # No beat and no message: of the worker's threads all may be at films.
+        self._rounds = Rounds(self._runtime, patience=1)
+        self._rounds.start()
 
     def _start_worker(self, app: celery.Celery) -> None:
         self._worker = _Worker(
@@ -225,23 +245,25 @@ class Embedded:
             threads += executor._threads
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        swept = self._rounds is None or self._rounds.stop(max(0.0, end - time.monotonic()))
+        return swept and not any(thread.is_alive() for thread in threads)
 
     def _send_unsent(self) -> None:
-        assert self._runtime is not None
-        rt, told = self._runtime, False
-        pause = POLL_SECONDS
+        assert self._runtime is not None and self._changes is not None
+        rt, written, told = self._runtime, self._changes, False
+        pause = 0.0
         while not self._stop.wait(pause):
             try:
-                outbox.send_unsent(rt)
+                # What is unsent becomes so by a write, and by nothing else.
+                if changed := written.wait(CHANGE_SECONDS):
+                    outbox.send_unsent(rt)
             except Exception as error:  # noqa: BLE001 - a thread that ended here would leave every later job standing
                 if not told:
                     what = error.code if isinstance(error, DatabaseMissing) else type(error).__name__
                     log.warning("%s: the outbox goes on trying", what)
                 told, pause = True, TROUBLE_SECONDS
+                # So that what it has not seen is seen again.
+                written.close()
             else:
-                told, pause = False, POLL_SECONDS
-
-    def _maintain(self) -> None:
-        maintenance.resend()
-        maintenance.sweep()
+                told, pause = False, POLL_SECONDS if changed else 0.0
+        written.close()

@@ -21,6 +21,7 @@ class Service:
         device: torch's name of the device of its effects.
         group: services of one group share a process group: one for each GPU, one for the rest.
         environment: variables that the service and its children get.
+        light: a process of its own kind without children, that runs whether or not there is a broker.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Service:
     device: str = "cpu"
     group: str = "cpu"
     environment: tuple[tuple[str, str], ...] = ()
+    light: bool = False
 
 
 def services(gpus: list[Gpu], *, allow_cpu: bool, photos: int, videos: int) -> list[Service]:
@@ -41,12 +43,15 @@ def services(gpus: list[Gpu], *, allow_cpu: bool, photos: int, videos: int) -> l
         videos: children for videos, on each device.
 
     Returns:
-        One service for ingest and maintenance, and for each device one for photos and one for videos, so that a
-        photo waits behind no film.
+        One service for maintenance, whose process nothing else can occupy, one for ingest and joins, and for each
+        device one for photos and one for videos, so that a photo waits behind no film.
     """
     counts = {Lane.PHOTO: photos, Lane.VIDEO: videos}
-    # Two children: maintenance goes on while an upload is probed.
-    found = [Service(name="media", queues=(queues.MEDIA, queues.MAINTENANCE), concurrency=2)]
+    found = [
+        Service(name="maintenance", queues=(queues.MAINTENANCE,), concurrency=1, light=True),
+        # Two children: an upload is probed while a film is joined.
+        Service(name="media", queues=(queues.MEDIA,), concurrency=2),
+    ]
     cpu_tags = list(Tag) if allow_cpu and not gpus else [Tag.CPU]
     for lane, count in counts.items():
         names = tuple(name for name in queues.of_tags(cpu_tags) if name.endswith(lane.value))
@@ -72,5 +77,5 @@ def services(gpus: list[Gpu], *, allow_cpu: bool, photos: int, videos: int) -> l
 
 def threads(services: list[Service], cores: int) -> int:
     """Threads of torch for each child, so that all of them together use the cores once."""
-    children = sum(service.concurrency for service in services if service.name != "media")
+    children = sum(service.concurrency for service in services if service.name not in ("maintenance", "media"))
     return max(1, cores // max(1, children))

@@ -9,6 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 import types
 from pathlib import Path
@@ -48,13 +49,24 @@ class _Running:
 class Supervisor:
     """Owns the processes of the services; each group of services is one process group."""
 
-    def __init__(self, services: list[Service], *, threads: int, slot: Path) -> None:
+    def __init__(
+        self, services: list[Service], *, threads: int, slot: Path, broker: threading.Event | None = None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            services: what runs.
+            threads: of torch, for each child.
+            slot: the worker's folder of scratch.
+            broker: set once the broker is prepared; until then only light services run. None: it is.
+        """
         self.threads = threads
         self.slot = slot
         # Celery's node names must differ between workers, whatever machine or container they are in.
         self.identity = secrets.token_hex(3)
         self._running = [_Running(service) for service in services]
         self._groups: dict[str, int] = {}
+        self._broker = broker
         self._stopping = False
 
     def run(self) -> None:
@@ -83,21 +95,27 @@ class Supervisor:
             running.start_at = now + pause
             why = reason(process.returncode)
             log.error("service %s ended (%s); started again in %.0f s", running.service.name, why, pause)
+        if self._broker is not None and not (running.service.light or self._broker.is_set()):
+            return
         if now >= running.start_at and not self._stopping:
             running.began = now
             running.process = self._start(running.service)
 
     def _start(self, service: Service) -> subprocess.Popen[bytes]:
+        module = "workers.maintenance" if service.light else "workers.service"
         command = [
-            *(sys.executable, "-m", "workers.service", service.name),
+            *(sys.executable, "-m", module, service.name),
             f"--worker={self.identity}",
             f"--supervisor={os.getpid()}",
-            f"--slot={self.slot}",
-            f"--queues={','.join(service.queues)}",
-            f"--concurrency={service.concurrency}",
-            f"--device={service.device}",
-            f"--threads={self.threads}",
         ]
+        if not service.light:
+            command += [
+                f"--slot={self.slot}",
+                f"--queues={','.join(service.queues)}",
+                f"--concurrency={service.concurrency}",
+                f"--device={service.device}",
+                f"--threads={self.threads}",
+            ]
         environment = ENVIRONMENT | os.environ | dict(service.environment)
         leader = self._groups.get(service.group, 0)
         try:

@@ -37,19 +37,12 @@ def worker(
 ) -> None:
     """Run this machine's workers, until SIGTERM or Ctrl-C."""
     settings = _full()
-    from tasks import broker
-    from workers import devices, logs, plan
+    from workers import devices, logs, plan, topology
     from workers.scratch import Slot
     from workers.supervisor import Supervisor
 
     logs.configure()
-    broker.declare(settings)
-    if not broker.set_policy(settings):
-        people.print(
-            "[yellow]no delivery limit[/]: set MAYFLY_BROKER_ADMIN_URL, or the policy by hand "
-            "(docs/operations.md); until then a message that kills its worker comes back for ever",
-            soft_wrap=True,
-        )
+    ready = topology.prepare(settings)
     gpus = devices.find()
     services = plan.services(gpus, allow_cpu=allow_cpu, photos=photos, videos=videos)
     for gpu in gpus:
@@ -61,7 +54,7 @@ def worker(
     threads = settings.threads or plan.threads(services, os.cpu_count() or 1)
     slot = Slot.take(settings.scratch)
     people.print(f"scratch: {slot.path}", soft_wrap=True)
-    Supervisor(services, threads=threads, slot=slot.path).run()
+    Supervisor(services, threads=threads, slot=slot.path, broker=ready).run()
     slot.give_back()
 
 

@@ -50,7 +50,7 @@ def status(json: Json = False) -> None:
             people.print(f"{retention:<14} {count}{late}")
         people.print(sweeping.text)
         if alarm:
-            start = "`mayfly up`" if client.settings.embedded else "`mayfly worker` and `mayfly beat`"
+            start = "`mayfly up`" if client.settings.embedded else "`mayfly worker`"
             console.complain("no_sweep", f"nobody destroys what is due: start {start}, or `mayfly purge run` now")
         if full:
             console.complain(DatabaseFull.code, room.FULL_TEXT)

@@ -11,8 +11,9 @@ import pytest
 from db.states import State
 from mayfly import Client, checks
 from tasks import broker, outbox, sender
+from tests.faults.overdue import destroyed, overdue
 from tests.faults.own_broker import OwnBroker, started
-from tests.integration.stage import Stage, opened, wait_for
+from tests.integration.stage import EFFECTS, Stage, opened, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_doctor_names_the_alarm(stage: Stage, own: OwnBroker):
 
 def test_a_worker_works_on_while_publishers_are_blocked(stage: Stage, own: OwnBroker, photo: Path):
     """It publishes that it lives, every two seconds, and must not wait for a confirmation."""
-    stage.start_worker()
+    stage.start_worker(effect_modules=f"{EFFECTS},tests.faults.quick")
     assert stage.wait_final(stage.queue("pass-through", photo), seconds=120).state is State.DONE
     first = stage.queue("sleep", photo, seconds=8)
     second = stage.queue("pass-through", photo)
@@ -70,6 +71,9 @@ def test_a_worker_works_on_while_publishers_are_blocked(stage: Stage, own: OwnBr
         assert broker.blocked(stage.settings) is not None
         for job in (first, second):
             assert stage.wait_final(job, seconds=40).state is State.DONE
+        # No beat could send a sweep now.
+        due = overdue(stage)
+        wait_for("the end of what was due", lambda: destroyed(stage, due))
     assert "Traceback" not in stage.processes[0].text
 
 

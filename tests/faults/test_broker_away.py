@@ -34,6 +34,6 @@ def test_it_goes_on_within_15_seconds_of_the_return(stage: Stage, photo: Path):
         assert stage.wait_final(job, seconds=15).state is State.DONE
         said = worker.text.splitlines()[before:]
         assert "Traceback" not in worker.text
-        # Three services, each with a line for every try, and a few for the loss and the return.
+        # Four services, each with a line for every try, and a few for the loss and the return.
         assert len(said) < 60, said
         assert not any("delayed delivery" in line for line in said)

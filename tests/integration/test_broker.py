@@ -192,7 +192,6 @@ def test_a_broker_that_is_away_costs_no_job(topology: Stage, photo: Path):
     assert not topology.sent(job["job"])
     outbox.resend(topology.runtime)
     assert topology.sent(job["job"])
-    assert topology.run("worker", broker_url=away).returncode == 3
     missing = topology.settings.model_copy(update={"broker_url": type(topology.settings.broker_url)(away)})
     with pytest.raises(BrokerMissing):
         broker.depths(missing)

@@ -1,32 +1,32 @@
-"""The periodic tasks, by the slot."""
+"""The periodic tasks, by the slot; their messages only ask."""
 
 import pytest
 
 from db import assets, periodic
-from db.errors import DatabaseFull
-from tasks import maintenance, queues, runtime
+from db.errors import DatabaseFull, DatabaseMissing
+from tasks import maintenance, queues
 from tests import clock
 
 
 @pytest.fixture
-def current(rt, monkeypatch):
-    monkeypatch.setattr(runtime, "_current", rt)
-    monkeypatch.setitem(queues.PERIODIC, "purge.sweep", 1e9)
+def slotted(rt, monkeypatch):
+    monkeypatch.setitem(queues.PERIODIC, maintenance.SWEEP, 1e9)
+    monkeypatch.setitem(queues.PERIODIC, maintenance.RESEND, 1e9)
     return rt
 
 
-def test_a_sweep_runs_once_a_slot(current, job, monkeypatch):
+def test_a_sweep_runs_once_a_slot(slotted, job, monkeypatch):
     first = job(due_at=clock.after(-1))
-    maintenance.sweep()
+    maintenance.run(slotted, maintenance.SWEEP)
     second = job(due_at=clock.after(-1))
-    maintenance.sweep()
-    assert len(assets.receipts(current.engine, [first, second])) == 1
-    monkeypatch.setitem(queues.PERIODIC, "purge.sweep", 1e8)
-    maintenance.sweep()
-    assert len(assets.receipts(current.engine, [first, second])) == 2
+    maintenance.run(slotted, maintenance.SWEEP)
+    assert len(assets.receipts(slotted.engine, [first, second])) == 1
+    monkeypatch.setitem(queues.PERIODIC, maintenance.SWEEP, 1e8)
+    maintenance.run(slotted, maintenance.SWEEP)
+    assert len(assets.receipts(slotted.engine, [first, second])) == 2
 
 
-def test_no_full_disk_keeps_the_sweep_from_its_work(current, job, monkeypatch):
+def test_no_full_disk_keeps_the_sweep_from_its_work(rt, job, monkeypatch):
     """It frees space; whatever else is periodic can wait."""
     due = job(due_at=clock.after(-1))
     job()
@@ -35,32 +35,45 @@ def test_no_full_disk_keeps_the_sweep_from_its_work(current, job, monkeypatch):
         raise DatabaseFull("the disk is full")
 
     monkeypatch.setattr(periodic, "claim", full)
-    maintenance.sweep()
-    assert len(assets.receipts(current.engine, [due])) == 1
-    maintenance.resend()
-    assert current.sender.sent == []
+    maintenance.run(rt, maintenance.SWEEP)
+    assert len(assets.receipts(rt.engine, [due])) == 1
+    maintenance.run(rt, maintenance.RESEND)
+    assert rt.sender.sent == []
 
 
-def test_the_outbox_runs_once_a_slot(current, job):
+def test_the_outbox_runs_once_a_slot(slotted, job):
     first = job()
-    maintenance.resend()
+    maintenance.run(slotted, maintenance.RESEND)
     job()
-    maintenance.resend()
-    assert current.sender.sent == [first]
+    maintenance.run(slotted, maintenance.RESEND)
+    assert slotted.sender.sent == [first]
 
 
-def test_there_are_no_dead_letters_in_process(current):
-    maintenance.bury()
-    assert periodic.claim(current.engine, "jobs.bury", period=queues.PERIODIC["jobs.bury"])
+def test_the_dead_letters_are_buried(rt, monkeypatch):
+    buried = []
+    monkeypatch.setattr(maintenance.dead_letters, "bury", buried.append)
+    maintenance.run(rt, maintenance.BURY)
+    assert buried == [rt]
 
 
-def test_every_periodic_task_exists():
-    names = {task.name for task in (maintenance.sweep, maintenance.resend, maintenance.bury)}
-    assert names == set(queues.PERIODIC)
+def test_a_server_that_is_away_is_noted(rt, monkeypatch):
+    def away(_):
+        raise DatabaseMissing("away")
+
+    monkeypatch.setitem(maintenance.WORK, maintenance.SWEEP, away)
+    assert rt.outages.over_for(10)
+    maintenance.run(rt, maintenance.SWEEP)
+    assert not rt.outages.over_for(10)
+    assert not periodic.claim(rt.engine, maintenance.SWEEP, period=queues.PERIODIC[maintenance.SWEEP])
+
+
+def test_every_periodic_task_exists_and_its_message_asks():
+    from tasks.app import app
+
+    assert set(maintenance.WORK) == set(maintenance.ASKED) == set(queues.PERIODIC)
     assert all(period > 0 for period in queues.PERIODIC.values())
-
-
-def test_no_task_runs_without_a_runtime(monkeypatch):
-    monkeypatch.setattr(runtime, "_current", None)
-    with pytest.raises(RuntimeError, match="no runtime"):
-        maintenance.sweep()
+    for name, asked in maintenance.ASKED.items():
+        asked.clear()
+        app.tasks[name]()
+        assert asked.is_set()
+        asked.clear()

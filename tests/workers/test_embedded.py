@@ -14,7 +14,7 @@ from db.errors import DatabaseMissing
 from db.states import Stage, State
 from mayfly.client import Client
 from settings import Settings
-from tasks import maintenance, outbox
+from tasks import maintenance, outbox, queues
 from tests import clock
 from tests.conftest import mayfly
 from workers import embedded as module
@@ -87,7 +87,7 @@ def test_a_start_that_fails_leaves_nothing_and_the_home_to_others(embedded, monk
 
     with monkeypatch.context() as patched:
         # Late in the start, when there is much to undo.
-        patched.setattr(module.celery.beat, "Service", fail)
+        patched.setattr(module, "Rounds", fail)
         failed = Embedded(embedded)
         with pytest.raises(DatabaseMissing):
             failed.start()
@@ -180,13 +180,60 @@ def test_control_c_ends_a_command_whose_worker_is_in_mid_photo(embedded, photo, 
 
 
 def test_what_became_due_while_nobody_worked_is_looked_after_at_once(embedded, monkeypatch):
-    done = threading.Event()
-    calls = []
-    monkeypatch.setattr(maintenance, "resend", lambda: calls.append("resend"))
-    monkeypatch.setattr(maintenance, "sweep", lambda: (calls.append("sweep"), done.set()))
+    done = {name: threading.Event() for name in (maintenance.RESEND, maintenance.SWEEP)}
+    for name, event in done.items():
+        monkeypatch.setitem(maintenance.WORK, name, lambda _, event=event: event.set())
     with Embedded(embedded):
-        assert done.wait(30)
-    assert calls == ["resend", "sweep"]
+        assert all(event.wait(30) for event in done.values())
+
+
+def test_a_sweep_needs_none_of_the_threads_that_jobs_take(embedded, monkeypatch, photo):
+    """And no message: it comes with its period while the worker's threads are all at something."""
+    monkeypatch.setitem(queues.PERIODIC, maintenance.SWEEP, 0.2)
+    swept = threading.Semaphore(0)
+    monkeypatch.setitem(maintenance.WORK, maintenance.SWEEP, lambda _: swept.release())
+    with Client(embedded) as client, Embedded(embedded):
+        jobs_ = [client.submit(photo, "sleep", {"seconds": 3}) for _ in range(module.CONCURRENCY)]
+        for job in jobs_:
+            wait_running(client, job)
+        while swept.acquire(blocking=False):
+            pass
+        assert swept.acquire(timeout=30)
+        assert {row(client, job).state for job in jobs_} == {State.RUNNING}
+
+
+def test_who_is_idle_asks_the_tables_nothing_and_a_write_is_seen_at_once(embedded, monkeypatch, photo):
+    """The clock that would look for other processes' writes stands still."""
+    monkeypatch.setattr(module, "CHANGE_SECONDS", 10_000)
+    monkeypatch.setitem(queues.PERIODIC, maintenance.RESEND, 10_000)
+    looks, send = [], outbox.send_unsent
+    monkeypatch.setattr(outbox, "send_unsent", lambda rt: (looks.append(1), send(rt)))
+    with Client(embedded) as client, Embedded(embedded):
+        assert client.wait(client.submit(photo, "pass-through"), timeout=60).state is State.DONE
+        settled = quiet(looks)
+        time.sleep(1)
+        assert len(looks) == settled
+        assert client.wait(client.submit(photo, "pass-through"), timeout=60).state is State.DONE
+
+
+def quiet(looks):
+    """Wait until what follows a job's end is over: half a second without a look."""
+    end, count = time.monotonic() + 60, -1
+    while count != len(looks):
+        assert time.monotonic() < end
+        count = len(looks)
+        time.sleep(0.5)
+    return count
+
+
+def test_a_job_of_another_process_is_seen(embedded, photo):
+    with Client(embedded) as client, Embedded(embedded):
+        run = subprocess.run(
+            [mayfly(), "submit", "pass-through", str(photo), "--json"], capture_output=True, check=True
+        )
+        assert run.stdout
+        (job,) = client.jobs()
+        assert client.wait(job, timeout=60).state is State.DONE
 
 
 def test_an_outbox_without_its_database_says_so_once(embedded, monkeypatch, caplog):

@@ -21,7 +21,7 @@ def served(found):
 
 def test_without_a_gpu_only_cpu_queues_are_served():
     found = services([])
-    assert list(found) == ["media", "cpu-photo", "cpu-video"]
+    assert list(found) == ["maintenance", "media", "cpu-photo", "cpu-video"]
     assert found["cpu-photo"].queues == ("cpu.photo",)
     assert found["cpu-video"].queues == ("cpu.video",)
     assert served(found) == {"media", "maintenance", "cpu.photo", "cpu.video"}
@@ -58,15 +58,25 @@ def test_the_lanes_are_apart_and_cpu_services_see_no_gpu(gpus):
     found = services(gpus, allow_cpu=True)
     for service in found.values():
         lanes = {name.rpartition(".")[2] for name in service.queues}
-        assert len(lanes) == 1 or service.name == "media"
+        assert len(lanes) == 1
         if service.name.startswith("cpu-"):
             assert dict(service.environment) == {"CUDA_VISIBLE_DEVICES": ""}
     assert found["media"].concurrency == 2
 
 
+@pytest.mark.parametrize("counts", [{}, {"photos": 0, "videos": 0}])
+@pytest.mark.parametrize("gpus", [[], [SMALL, LARGE]])
+def test_maintenance_is_always_there_and_shares_its_process_with_nothing(gpus, counts):
+    found = services(gpus, **counts)
+    assert [one.name for one in found.values() if one.light] == ["maintenance"]
+    assert found["maintenance"].queues == (queues.MAINTENANCE,)
+    assert not any(queues.MAINTENANCE in one.queues for one in found.values() if not one.light)
+    assert queues.MEDIA in found["media"].queues
+
+
 def test_counts_are_the_operators_and_none_is_no_service():
     found = services([SMALL], photos=3, videos=0)
-    assert list(found) == ["media", "cpu-photo", "gpu0-photo"]
+    assert list(found) == ["maintenance", "media", "cpu-photo", "gpu0-photo"]
     assert found["gpu0-photo"].concurrency == 3
 
 

@@ -126,3 +126,21 @@ os._exit(0)
         assert time.monotonic() < end
         time.sleep(0.02)
     wait_ended(said.read_text())
+
+
+def test_without_a_broker_only_what_is_light_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.01)
+    light, broker = Service(name="maintenance", queues=("maintenance",), concurrency=1, light=True), threading.Event()
+    started = []
+
+    class Told(Supervisor):
+        def _start(self, service):
+            started.append((service.name, broker.is_set()))
+            if service.light:
+                threading.Timer(0.2, broker.set).start()
+            else:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return subprocess.Popen(["sleep", "60"])
+
+    Told([SERVICE, light], threads=1, slot=tmp_path, broker=broker).run()
+    assert started == [("maintenance", False), ("cpu-photo", True)]

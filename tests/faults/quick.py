@@ -1,0 +1,8 @@
+"""Loaded by MAYFLY_EFFECT_MODULES: periodic tasks every half second, for tests that wait for the clock."""
+
+from __future__ import annotations
+
+from tasks import queues
+
+for _name in queues.PERIODIC:
+    queues.PERIODIC[_name] = 0.5

@@ -1,0 +1,138 @@
+"""Periodic tasks run when they are asked for, and by the clock when nobody has run them for two of their periods."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from db import periodic
+from db.errors import DatabaseMissing
+from db.tables import PERIODIC_RUNS
+from tasks import maintenance, queues, rounds
+from tasks.rounds import Rounds
+from tests import clock
+
+SECONDS = 30.0  # that anything may take on a busy machine
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """How often each task was run; none of them does its work."""
+    counts = {name: threading.Semaphore(0) for name in maintenance.WORK}
+    for name, count in counts.items():
+        monkeypatch.setitem(maintenance.WORK, name, lambda _, count=count: count.release())
+        # One slot holds until the end of all days, so whatever runs a second time was not asked twice.
+        monkeypatch.setitem(queues.PERIODIC, name, 1e9)
+    return counts
+
+
+@pytest.fixture
+def begun(rt):
+    """Rounds that are stopped at the end."""
+    started = []
+
+    def begin(**options):
+        started.append(Rounds(rt, **options))
+        started[-1].start()
+        return started[-1]
+
+    yield begin
+    for one in started:
+        assert one.stop(SECONDS)
+
+
+def swept(rt, *, ago):
+    """The sweep's last slot was taken so many seconds ago."""
+    with rt.engine.begin() as connection:
+        values = {"task": maintenance.SWEEP, "slot": -1, "claimed_at": clock.after(-ago)}
+        connection.execute(sa.insert(PERIODIC_RUNS).values(**values))
+
+
+def test_what_became_due_while_nobody_worked_is_done_at_once(begun, ran, rt):
+    # Not overdue by the clock.
+    swept(rt, ago=30)
+    begun()
+    assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+    assert ran[maintenance.RESEND].acquire(timeout=SECONDS)
+
+
+def test_embedded_there_are_no_dead_letters(begun, ran, rt):
+    begun()
+    assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+    assert periodic.claim(rt.engine, maintenance.BURY, period=queues.PERIODIC[maintenance.BURY])
+
+
+def test_a_message_asks(begun, ran, monkeypatch):
+    begun()
+    assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+    monkeypatch.setitem(queues.PERIODIC, maintenance.SWEEP, 1e8)
+    maintenance.ASKED[maintenance.SWEEP].set()
+    assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+    assert not maintenance.ASKED[maintenance.SWEEP].is_set()
+
+
+def test_without_any_message_the_clock_asks_again_and_again(begun, ran, monkeypatch):
+    monkeypatch.setitem(queues.PERIODIC, maintenance.SWEEP, 0.2)
+    begun()
+    for _ in range(4):
+        assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+
+
+@pytest.mark.parametrize(("ago", "left"), [(0, 120), (70, 50), (121, -1)])
+def test_the_clock_waits_for_two_periods(rt, ago, left):
+    swept(rt, ago=ago)
+    assert Rounds(rt)._left(maintenance.SWEEP) == pytest.approx(left, abs=5)
+    assert rounds.PATIENCE == 2
+    assert queues.PERIODIC[maintenance.SWEEP] == 60
+
+
+def test_what_was_never_run_is_due(rt):
+    assert Rounds(rt)._left(maintenance.SWEEP) <= 0
+
+
+@pytest.mark.parametrize("error", [DatabaseMissing("away"), ValueError("a face's name")])
+def test_an_error_ends_no_thread_and_is_told_without_its_text(begun, ran, monkeypatch, caplog, error):
+    calls = []
+
+    def fail(_):
+        calls.append(1)
+        if len(calls) < 3:
+            raise error
+        ran[maintenance.SWEEP].release()
+
+    monkeypatch.setattr(rounds, "TROUBLE_SECONDS", 0.05)
+    monkeypatch.setitem(queues.PERIODIC, maintenance.SWEEP, 0.05)
+    monkeypatch.setitem(maintenance.WORK, maintenance.SWEEP, fail)
+    begun()
+    assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+    said = [record for record in caplog.records if record.name in ("tasks.rounds", "tasks.maintenance")]
+    assert len(said) == 2
+    assert "face" not in caplog.text
+    assert said[0].exc_info is None
+
+
+def test_a_database_that_cannot_be_asked_ends_no_thread(begun, ran, monkeypatch):
+    ask, calls = periodic.seconds_since, []
+
+    def away(engine, task):
+        if task == maintenance.SWEEP:
+            calls.append(1)
+            if len(calls) < 3:
+                raise DatabaseMissing("away")
+        return ask(engine, task)
+
+    monkeypatch.setattr(rounds, "TROUBLE_SECONDS", 0.05)
+    monkeypatch.setattr(periodic, "seconds_since", away)
+    begun()
+    assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+
+
+def test_a_long_sweep_holds_up_nothing_else(begun, ran, monkeypatch):
+    end = threading.Event()
+    monkeypatch.setitem(maintenance.WORK, maintenance.SWEEP, lambda _: end.wait(SECONDS))
+    started = begun()
+    try:
+        assert ran[maintenance.RESEND].acquire(timeout=SECONDS)
+        assert not started.stop(0)
+    finally:
+        end.set()

@@ -1,0 +1,106 @@
+"""The process of maintenance is light: whatever it loads, it loads no torch and nothing that decodes media."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from media.errors import StorageUnavailable
+from tasks import runtime
+from tasks.app import app
+from workers import maintenance
+
+HEAVY = {"torch", "torchvision", "numpy", "PIL", "cv2", "mediapipe", "safetensors", "skimage", "ffmpeg", "spandrel"}
+# Of ours: what decodes, and what runs decoders.
+OURS = {"media.image", "media.coders", "media.probe", "media.video", "media.ffmpeg", "media.process", "media.segments"}
+ALSO = {"tasks.effect", "tasks.ingest", "tasks.join", "tasks.video", "tasks.attempt", "effects.runner"}
+
+SCRIPT = """
+import json, sys, threading
+from settings import Settings
+from tasks.rounds import Rounds
+from workers import maintenance
+from tasks.app import app
+
+settings = Settings()
+maintenance.learn_effects(settings)
+rt = maintenance.opened(settings)
+done = threading.Event()
+rounds = Rounds(rt)
+rounds.start()
+app.loader.import_default_modules()
+# A job of every stage goes through the outbox and the purge.
+from db import jobs
+from tasks import maintenance as periodic, outbox
+from purge import sweeper
+import media.storage_s3
+outbox.resend(rt)
+sweeper.sweep(rt.engine, rt.store)
+rounds.stop(30)
+from effects import registry
+registry.load(settings.effect_modules)
+print(json.dumps([sorted(sys.modules), sorted(name for name in app.tasks if not name.startswith("celery."))]))
+"""
+
+
+def test_it_loads_no_torch_and_no_decoder(embedded):
+    ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
+    modules, tasks = json.loads(ran.stdout)
+    found = set(modules)
+    assert "tasks.maintenance" in found
+    assert not {name.partition(".")[0] for name in found} & HEAVY
+    assert not found & (OURS | ALSO)
+    assert tasks == ["jobs.bury", "jobs.resend", "purge.sweep"]
+
+
+def test_an_effect_that_cannot_be_loaded_is_left_out(embedded, tmp_path, monkeypatch, caplog):
+    (tmp_path / "broken_effects.py").write_text("raise ValueError('a secret of its author')")
+    (tmp_path / "sound_effects.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = embedded.model_copy(update={"effect_modules": ("broken_effects", "sound_effects")})
+    maintenance.learn_effects(settings)
+    assert "sound_effects" in sys.modules
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_it_fetches_no_models(embedded, monkeypatch):
+    monkeypatch.setattr(runtime, "_current", None)
+    monkeypatch.setattr(runtime.models, "use", lambda _: pytest.fail("models are no business of maintenance"))
+    maintenance.opened(embedded).close()
+
+
+def test_it_opens_when_the_store_is_back(embedded, monkeypatch, caplog):
+    start, calls = runtime.start, []
+
+    def away(*arguments, **options):
+        calls.append(1)
+        if len(calls) < 3:
+            raise StorageUnavailable("away")
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(runtime, "_current", None)
+    monkeypatch.setattr(runtime, "start", away)
+    monkeypatch.setattr(maintenance, "FIRST_SECONDS", 0.01)
+    maintenance.opened(embedded).close()
+    said = [record.getMessage() for record in caplog.records if record.name == "workers.maintenance"]
+    assert said == [f"{StorageUnavailable.code}; maintenance begins once it is back"]
+
+
+@pytest.mark.parametrize("ended", [SystemExit(1), ConnectionRefusedError("guest@a-host")])
+def test_messages_that_cannot_be_had_end_nothing_but_their_taking(monkeypatch, caplog, ended):
+    def fail(_):
+        raise ended
+
+    monkeypatch.setattr(app, "worker_main", fail)
+    maintenance.consume("maintenance-x@%h")
+    assert "a-host" not in caplog.text
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch):
+    # `opened` changes the application of this process.
+    monkeypatch.setattr(app.conf, "imports", app.conf.imports)
+    yield
+    sys.modules.pop("sound_effects", None)

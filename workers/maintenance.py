@@ -1,0 +1,101 @@
+"""The process of maintenance: `python -m workers.maintenance` destroys what is due and sends what stands still.
+
+It shares nothing with the work of jobs, so that no film holds up a deletion. It is a single process that loads neither
+torch nor media; its messages come by a Celery worker without children, and it works as well while none comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from celery import signals
+
+from settings import Settings
+from tasks import outage, queues, runtime
+from tasks.rounds import Rounds
+from tasks.runtime import Runtime
+from workers import logs, parents
+
+log = logging.getLogger(__name__)
+
+FIRST_SECONDS, MOST_SECONDS = 0.5, 2.0  # between two tries to open the servers while one is away
+STOP_SECONDS = 2.0  # for what is being destroyed or sent; the next one does it again
+ALONE_SECONDS = 60.0  # without messages, which could not be had, before everything is started anew
+
+
+def main() -> None:
+    """Run the process until it is told to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--worker", required=True, help="what tells this worker's node names from those of others")
+    parser.add_argument("--supervisor", type=int, required=True, help="the process with which this one ends")
+    arguments = parser.parse_args()
+    logs.configure()
+    parents.follow(arguments.supervisor, signal.SIGTERM)
+    settings = Settings()
+    learn_effects(settings)
+    rounds = Rounds(opened(settings))
+    rounds.start()
+    signals.worker_shutting_down.connect(lambda **_: threading.Thread(target=end, args=(rounds,)).start(), weak=False)
+    consume(f"{arguments.name}-{arguments.worker}@%h")
+    log.error("no messages come; what is due goes by the clock, and this process starts anew in %d s", ALONE_SECONDS)
+    time.sleep(ALONE_SECONDS)
+    end(rounds)
+
+
+def learn_effects(settings: Settings) -> None:
+    """Load the operator's effects, by which messages find their queue; one that is broken must not hold up the rest."""
+    for name in settings.effect_modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - it may be anybody's
+            log.error("a module of MAYFLY_EFFECT_MODULES cannot be loaded (%s); going on without", type(error).__name__)
+
+
+def opened(settings: Settings) -> Runtime:
+    """The runtime, once database and store answer; without them nothing can be destroyed."""
+    from tasks.app import app
+
+    app.conf.imports = ("tasks.maintenance",)
+    pause, told = FIRST_SECONDS, False
+    while True:
+        try:
+            # It has no use for scratch, and makes none.
+            return runtime.start(settings, app, scratch=settings.scratch, effects=False)
+        except outage.AWAY as error:
+            if not told:
+                log.warning("%s; maintenance begins once it is back", error.code)
+                told = True
+            time.sleep(pause)
+            pause = min(2 * pause, MOST_SECONDS)
+
+
+def consume(node: str) -> None:
+    """Take messages, which only ask; waits for a broker that is away. Returns when that cannot go on."""
+    from tasks.app import app
+
+    options = ["--pool=solo", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
+    try:
+        app.worker_main(["worker", f"--queues={queues.MAINTENANCE}", f"--hostname={node}", *options])
+    except SystemExit:
+        return
+    except Exception as error:  # noqa: BLE001 - whatever the broker says, what is due must go
+        log.error("the broker's messages cannot be taken (%s)", type(error).__name__)
+
+
+def end(rounds: Rounds) -> None:
+    """End this process; nothing that it does needs an end of its own."""
+    rounds.stop(STOP_SECONDS)
+    sys.stdout.flush()
+    os._exit(os.EX_OK)
+
+
+if __name__ == "__main__":
+    main()
