@@ -14,7 +14,6 @@ import sqlalchemy as sa
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 
-
 START = f"""
 import sys
 from pathlib import Path
@@ -31,7 +30,7 @@ def postgres(monkeypatch, tmp_path):
     """A server that was just started, alone; nothing of it is left."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     module, service = (importlib.import_module(f"services_lib.{name}") for name in ("postgres", "service"))
-    if not module._programs().exists():
+    if not module._programs().exists() and not os.environ.get("CI"):
         pytest.skip("no PostgreSQL on this machine")
     try:
         start(tmp_path)
