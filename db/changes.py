@@ -74,7 +74,8 @@ class Changes:
             raise DatabaseMissing(
                 "the database in MAYFLY_HOME cannot be read; check the folder and its rights"
             ) from None
-        changed, self._version = version != self._version, version
+        changed: bool = version != self._version
+        self._version = version
         return changed
 
     def wake(self) -> None:

@@ -73,7 +73,9 @@ class Rounds:
                 what = error.code if isinstance(error, outage.AWAY) else type(error).__name__
                 log.warning("%s: %s, the next one goes on", task, what)
                 pause = TROUBLE_SECONDS
-            asked.wait(max(pause, LEAST_SECONDS))
+            # `stop` asks after it has said so, and what it asked may have just been taken for a message.
+            if not self._stopping.is_set():
+                asked.wait(max(pause, LEAST_SECONDS))
 
     def _left(self, task: str) -> float:
         """Seconds until this task is run by the clock; not positive when nobody has run it for too long."""

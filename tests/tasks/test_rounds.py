@@ -127,6 +127,25 @@ def test_a_database_that_cannot_be_asked_ends_no_thread(begun, ran, monkeypatch)
     assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
 
 
+def test_a_stop_while_a_task_is_taken_up_is_not_lost(begun, ran, monkeypatch):
+    taken, stopped = threading.Event(), threading.Event()
+
+    def work(_):
+        # The message was taken; now the stop comes, whose own asking is taken for another.
+        taken.set()
+        stopped.wait(SECONDS)
+        maintenance.ASKED[maintenance.SWEEP].clear()
+
+    monkeypatch.setitem(maintenance.WORK, maintenance.SWEEP, work)
+    started = begun()
+    assert taken.wait(SECONDS)
+    assert not started.stop(0)
+    stopped.set()
+    for thread in started._threads:
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
 def test_a_long_sweep_holds_up_nothing_else(begun, ran, monkeypatch):
     end = threading.Event()
     monkeypatch.setitem(maintenance.WORK, maintenance.SWEEP, lambda _: end.wait(SECONDS))

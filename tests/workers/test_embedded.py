@@ -226,7 +226,8 @@ def quiet(looks):
     return count
 
 
-def test_a_job_of_another_process_is_seen(embedded, photo):
+def test_a_job_of_another_process_is_seen(embedded, monkeypatch, photo):
+    monkeypatch.setitem(queues.PERIODIC, maintenance.RESEND, 10_000)
     with Client(embedded) as client, Embedded(embedded):
         run = subprocess.run(
             [mayfly(), "submit", "pass-through", str(photo), "--json"], capture_output=True, check=True

@@ -99,8 +99,9 @@ def test_messages_that_cannot_be_had_end_nothing_but_their_taking(monkeypatch, c
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch):
+def _forget():
     # `opened` changes the application of this process.
-    monkeypatch.setattr(app.conf, "imports", app.conf.imports)
+    before = app.conf.imports
     yield
+    app.conf.imports = before
     sys.modules.pop("sound_effects", None)
