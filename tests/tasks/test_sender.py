@@ -8,11 +8,13 @@ import amqp.exceptions
 import kombu.exceptions
 import pytest
 
-from db import claims, jobs
-from db.states import Stage
+from db import assets, claims, jobs, segments
+from db.errors import DatabaseMissing
+from db.states import Retention, Stage
 from effects.errors import UnknownEffect
 from tasks import sender
 from tasks.sender import Sender
+from tests.rows import HOUR
 
 
 class Connection:
@@ -148,6 +150,71 @@ def test_a_broker_that_gave_no_answer_is_left_alone_for_a_while(rt, job, monkeyp
     assert app.attempts == 1
     time.sleep(0.4)
     assert opened.send(jobs.unsent(rt.engine, limit=9)) == 1
+
+
+@pytest.fixture
+def cut(rt, job):
+    """A job in three segments, none of which is sent."""
+    claim = claims.take(rt.engine, advance(rt, job(media="video")).id, stage=Stage.EFFECT, holder="h", lease=60)
+    planned = []
+    for number in range(3):
+        with rt.engine.begin() as connection:
+            piece = assets.reserve(
+                connection,
+                claim.job.id,
+                retention=Retention.INTERMEDIATE,
+                suffix=".mp4",
+                attempt=claim.fence,
+                due_after=HOUR,
+                deadline_after=HOUR,
+                lease=60,
+            )
+        planned.append(segments.Plan(piece_id=piece.id, size=1, window={"shown_from": number}))
+    assert segments.plan(rt.engine, claim, planned, video={}, units_total=3)
+    return claim.job.id
+
+
+def unsent_segments(rt):
+    return [segment.number for _, segment in segments.unsent(rt.engine, limit=9)]
+
+
+def test_segments_are_sent_by_their_numbers_and_noted(rt, cut):
+    app = App()
+    assert Sender(app, rt.engine, rt.settings).send_segments(segments.unsent(rt.engine, limit=9)) == 3
+    assert [options["args"] for _, options in app.messages] == [(str(cut), number) for number in range(3)]
+    assert {name for name, _ in app.messages} == {"effects.pass-through"}
+    assert unsent_segments(rt) == []
+
+
+@pytest.mark.parametrize("error", AWAY, ids=repr)
+def test_segments_that_the_broker_did_not_take_stay_unsent(rt, cut, error):
+    app = App(1, error)
+    assert Sender(app, rt.engine, rt.settings).send_segments(segments.unsent(rt.engine, limit=9)) == 1
+    assert unsent_segments(rt) == [1, 2]
+
+
+@pytest.mark.parametrize("error", REFUSED, ids=repr)
+def test_a_segment_that_was_refused_keeps_no_other_waiting(rt, cut, error):
+    app = App(error=error, fails=1)
+    assert Sender(app, rt.engine, rt.settings).send_segments(segments.unsent(rt.engine, limit=9)) == 2
+    assert unsent_segments(rt) == [0]
+
+
+@pytest.mark.parametrize("kind", ["jobs", "segments"])
+def test_what_was_sent_and_could_not_be_noted_is_sent_again(rt, job, cut, monkeypatch, kind):
+    def away(*_):
+        raise DatabaseMissing("the database does not answer")
+
+    module = {"jobs": jobs, "segments": segments}[kind]
+    job()
+    app = App()
+    opened = Sender(app, rt.engine, rt.settings)
+    send = {"jobs": opened.send, "segments": opened.send_segments}[kind]
+    waiting = module.unsent(rt.engine, limit=9)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "mark_sent", away)
+        assert send(waiting) == len(waiting) == len(app.messages)
+    assert len(module.unsent(rt.engine, limit=9)) == len(waiting)
 
 
 def test_another_error_is_not_the_brokers(rt, job):
