@@ -8,6 +8,7 @@ import amqp.exceptions
 import kombu.exceptions
 import pytest
 
+from benchmarks.effects import PassThrough
 from db import assets, claims, jobs, segments
 from db.errors import DatabaseMissing
 from db.states import Retention, Stage
@@ -15,6 +16,8 @@ from effects.errors import UnknownEffect
 from tasks import sender
 from tasks.sender import Sender
 from tests.rows import HOUR
+
+EFFECT = PassThrough.declaration.name
 
 
 class Connection:
@@ -155,7 +158,9 @@ def test_a_broker_that_gave_no_answer_is_left_alone_for_a_while(rt, job, monkeyp
 @pytest.fixture
 def cut(rt, job):
     """A job in three segments, none of which is sent."""
-    claim = claims.take(rt.engine, advance(rt, job(media="video")).id, stage=Stage.EFFECT, holder="h", lease=60)
+    claim = claims.take(
+        rt.engine, advance(rt, job(media="video", effect=EFFECT)).id, stage=Stage.EFFECT, holder="h", lease=60
+    )
     planned = []
     for number in range(3):
         with rt.engine.begin() as connection:
