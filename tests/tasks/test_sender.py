@@ -29,6 +29,7 @@ class Connection:
         self.connected, self.given_up = used, 0
 
     def ensure_connection(self, *, max_retries):
+        assert max_retries == 0, "nobody waits for a broker that is away"
         self.connected = True
         return self
 
@@ -43,13 +44,14 @@ class App:
     def __init__(self, room=99, error=None, *, fails=0, used=False):
         self.room, self.error, self.fails, self.messages = room, error, fails, []
         self.connection = Connection(used=used)
-        self.attempts = 0
+        self.attempts, self.revived = 0, []
 
     @contextlib.contextmanager
     def producer_or_acquire(self):
-        yield types.SimpleNamespace(connection=self.connection, revive=lambda connection: None)
+        yield types.SimpleNamespace(connection=self.connection, revive=self.revived.append)
 
     def send_task(self, name, *, producer, **options):
+        assert producer.connection is self.connection
         self.attempts += 1
         if self.attempts <= self.fails or len(self.messages) == self.room:
             raise self.error
@@ -228,6 +230,29 @@ def test_another_error_is_not_the_brokers(rt, job):
     with pytest.raises(KeyError):
         Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9))
     assert (app.attempts, app.connection.given_up) == (1, 1)
+
+
+def test_a_connection_that_was_given_up_is_opened_anew(rt, job):
+    job()
+    app = App(error=ConnectionResetError(), fails=1, used=True)
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 1
+    assert app.revived == [app.connection]
+
+
+def test_a_broker_has_a_short_time_for_each_step(rt, job):
+    job()
+    app, limits = App(), []
+    app.connection.transport = types.SimpleNamespace(driver_type="amqp")
+    app.connection.connection = types.SimpleNamespace(sock=types.SimpleNamespace(settimeout=limits.append))
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 1
+    assert limits == [sender.ANSWER_SECONDS] == [2.0]
+
+
+def test_a_broker_that_answered_that_it_is_away_is_asked_again(rt, job):
+    job()
+    app = App(error=ConnectionResetError(), fails=1)
+    opened = Sender(app, rt.engine, rt.settings)
+    assert [opened.send(jobs.unsent(rt.engine, limit=9)) for _ in range(2)] == [0, 1]
 
 
 def test_sending_nothing_asks_nobody(rt):
