@@ -345,3 +345,22 @@ def test_a_heartbeat_ends_with_its_block(engine):
     with Heartbeat(engine, job.id, asset.id, lease=60.0):
         assert [thread.daemon for thread in threading.enumerate() if thread.name == "upload"] == [True]
     assert [thread for thread in threading.enumerate() if thread.name == "upload"] == []
+
+
+def test_a_database_that_hangs_holds_no_upload_up(engine, monkeypatch):
+    assert 0 < upload.LAST_BEAT_SECONDS <= 2
+    monkeypatch.setattr(upload, "LAST_BEAT_SECONDS", 0.05)
+    job, asset = rows.create(engine)
+    beats, answers = threading.Event(), threading.Event()
+
+    def hang(*_, **__):
+        beats.set()
+        assert answers.wait(30)
+        return True
+
+    monkeypatch.setattr(jobs, "extend_upload", hang)
+    with Heartbeat(engine, job.id, asset.id, lease=0.03) as heartbeat:
+        assert beats.wait(30)
+    assert heartbeat._thread.is_alive(), "the block waited for the database"
+    answers.set()
+    heartbeat._thread.join(30)
