@@ -163,15 +163,19 @@ def test_an_upload_whose_job_has_failed_is_told_why(services):
     assert "(expired)" in text
 
 
-def test_one_that_ended_when_all_was_stored_is_not_queued(services, monkeypatch):
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [({"to": State.CANCELLED}, "cancelled"), ({"to": State.FAILED, "error": "upload_abandoned"}, "for 60 s")],
+)
+def test_one_that_ended_when_all_was_stored_is_not_queued(services, monkeypatch, end, told):
     put = services.store.put
 
     def put_and_cancel(*arguments):
         put(*arguments)
-        jobs.end(services.engine, only_job(services).id, to=State.CANCELLED)
+        jobs.end(services.engine, only_job(services).id, **end)
 
     monkeypatch.setattr(services.store, "put", put_and_cancel)
-    with pytest.raises(UploadRefused, match="cancelled"):
+    with pytest.raises(UploadRefused, match=told):
         store(services)
     assert list(services.store.objects()) == []
 
