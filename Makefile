@@ -4,8 +4,10 @@ STAMP := $(VENV)/.installed
 FILE ?=
 EFFECT ?= anime
 BENCH ?= all
+MODULE ?=
+SAMPLE ?=
 
-.PHONY: demo test bench lint format services clean
+.PHONY: demo test bench lint format mutants services clean
 
 demo: $(STAMP)  ## a photo and a video through the pipeline; FILE=me.jpg EFFECT=anime takes yours
 	$(VENV)/bin/mayfly demo $(if $(FILE),"$(FILE)" --effect "$(EFFECT)")
@@ -24,6 +26,9 @@ lint: $(STAMP)  ## what CI checks besides the tests
 format: $(STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+mutants: $(STAMP)  ## mistakes that no test notices: MODULE=db/claims.py, and SAMPLE=60 for some of many
+	eval "$$(scripts/services up)" && $(VENV)/bin/python scripts/mutants $(MODULE) $(if $(SAMPLE),--sample $(SAMPLE))
 
 services: $(STAMP)  ## RabbitMQ, PostgreSQL and S3 for trials; eval "$(scripts/services up)" for their addresses
 	scripts/services up

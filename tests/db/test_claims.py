@@ -146,8 +146,9 @@ def test_extending_renews_the_lease_and_notes_progress(engine, queued, change):
 
 def test_advancing_queues_the_next_stage_with_its_own_tries(engine, queued):
     job_id = queued()
-    claim = take(engine, job_id)
     jobs.mark_sent(engine, [jobs.get(engine, job_id)])
+    assert jobs.unsent(engine, limit=9) == []
+    claim = take(engine, job_id)
     job = claims.advance(engine, claim, to=Stage.EFFECT, units_total=132)
     assert job == jobs.get(engine, job_id)
     assert (job.state, job.stage, job.tries, job.units_total) == (State.QUEUED, Stage.EFFECT, 0, 132)

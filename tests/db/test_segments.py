@@ -97,6 +97,17 @@ def test_a_plan_of_a_lost_claim_changes_nothing(engine, queued):
     assert states(engine, job_id) == []
 
 
+def test_a_planner_that_has_handed_over_holds_its_job_no_more(engine, queued):
+    job_id = queued(media="video", stage=Stage.EFFECT)
+    claim = claims.take(engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
+    planned = [Plan(piece_id=reserve(engine, job_id).id, size=5, window=window(0))]
+    assert segments.plan(engine, claim, planned, video={}, units_total=1)
+    # Its heartbeat would give the job a lease that nobody renews.
+    assert not claims.holds(engine, claim)
+    assert not claims.extend(engine, claim)
+    assert jobs.get(engine, job_id).lease_until is None
+
+
 def test_a_second_plan_makes_the_pieces_of_a_dead_planner_due(engine, queued, change):
     job_id = queued(media="video", stage=Stage.EFFECT)
     claims.take(engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)

@@ -6,7 +6,7 @@ import pytest
 
 from db import assets, claims, jobs
 from db.claims import Claim
-from db.states import TRANSITIONS, Stage, State, before
+from db.states import TRANSITIONS, AssetState, Retention, Stage, State, before
 from tests import clock
 
 PAST, FUTURE = -60, 60
@@ -86,3 +86,20 @@ def test_every_state_can_be_reached_and_left_for_a_final_one():
         reachable |= more
     assert reachable == set(State)
     assert all({State.FAILED, State.CANCELLED} <= TRANSITIONS[state] for state in State if not state.final)
+
+
+def test_names_are_those_of_rows_that_exist():
+    assert {state.value for state in State} == {
+        "uploading",
+        "queued",
+        "running",
+        "waiting",
+        "done",
+        "failed",
+        "cancelled",
+    }
+    assert {stage.value for stage in Stage} == {"ingest", "effect", "segments", "join"}
+    assert {state.value for state in AssetState} == {"pending", "stored", "destroyed"}
+    assert {one.value for one in Retention} == {"face_input", "input", "intermediate", "result", "preview"}
+    assert {one for one in Retention if one.is_input} == {Retention.FACE_INPUT, Retention.INPUT}
+    assert {state for state in State if state.final} == {State.DONE, State.FAILED, State.CANCELLED}

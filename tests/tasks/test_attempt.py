@@ -1,8 +1,10 @@
 """One attempt: what follows from how its work ended is in the table when it returns."""
 
 import dataclasses
+import datetime
 import errno
 import io
+import logging
 import shutil
 import threading
 import time
@@ -15,7 +17,7 @@ import sqlalchemy as sa
 from db import assets, claims, jobs
 from db.errors import DatabaseMissing
 from db.states import Retention, Stage, State
-from db.tables import JOBS
+from db.tables import ASSETS, JOBS
 from effects.errors import WeightsError
 from media.errors import DamagedMedia, DiskFull, MediaToolError, StorageUnavailable
 from purge import sweeper
@@ -24,7 +26,7 @@ from tasks.attempt import Attempt
 from tasks.errors import ClaimLost, InputGone, TimeOver
 from tasks.result import Made
 from tasks.result import store as store_result
-from tests import clock
+from tests import clock, rows
 
 
 def run(rt, job_id, work, stage=Stage.INGEST):
@@ -391,13 +393,20 @@ def test_a_cancelled_job_stops_at_its_next_progress(rt, job, monkeypatch):
     assert list(rt.store.objects()) == []
 
 
-def test_progress_is_not_written_at_every_frame(rt, job):
+def test_progress_is_not_written_at_every_frame(rt, job, monkeypatch):
+    monkeypatch.setattr(attempt, "PROGRESS_SECONDS", 600.0)
     job_id = job()
 
     def work(running):
-        for done in range(100):
+        for done in range(1, 101):
             running.progress(done)
-        assert jobs.get(rt.engine, job_id).units_total is None
+        assert jobs.get(rt.engine, job_id).units_done == 0
+        monkeypatch.setattr(attempt, "PROGRESS_SECONDS", 0.0)
+        running.progress(101)
+        assert jobs.get(rt.engine, job_id).units_done == 101
+        monkeypatch.setattr(attempt, "PROGRESS_SECONDS", 600.0)
+        running.progress(102)
+        assert jobs.get(rt.engine, job_id).units_done == 101
         finish(running)
 
     assert run(rt, job_id, work).state is State.DONE
@@ -417,22 +426,23 @@ def test_an_input_that_is_gone_fails_the_job(rt, job):
     assert (found.state, found.error) == (State.FAILED, InputGone.code)
 
 
-def test_the_heartbeat_keeps_the_lease(rt, job):
-    short = dataclasses.replace(rt, settings=rt.settings.model_copy(update={"lease": 0.6}))
+def test_a_heartbeat_renews_the_lease_of_the_job_and_of_what_is_written(rt, job, change):
     job_id = job()
-    renewed = threading.Event()
 
     def work(running):
-        first = running.job.lease_until
-        for _ in range(200):
-            if jobs.get(rt.engine, job_id).lease_until > first:
-                renewed.set()
-                break
-            threading.Event().wait(0.05)
-        finish(running)
+        result = running.reserve(Retention.RESULT, ".jpg")
+        rows.set_asset(rt.engine, result.id, lease_until=clock.after(-1))
+        change(job_id, lease_until=clock.after(-1))
+        assert running.extend()
+        leases = [jobs.get(rt.engine, job_id).lease_until]
+        with rt.engine.connect() as connection:
+            leases.append(connection.execute(sa.select(ASSETS.c.lease_until).where(ASSETS.c.id == result.id)).scalar())
+        assert min(leases) > clock.after(rt.settings.lease - 10)
+        jobs.end(rt.engine, job_id, to=State.CANCELLED)
+        assert not running.extend()
+        assert not running.holds()
 
-    assert run(short, job_id, work).state is State.DONE
-    assert renewed.is_set()
+    assert run(rt, job_id, work).state is State.CANCELLED
 
 
 def test_the_heartbeat_notices_a_lost_claim(rt, job):
@@ -454,15 +464,75 @@ def test_the_heartbeat_notices_a_lost_claim(rt, job):
     assert stopped == [True]
 
 
-def test_what_is_reserved_has_its_term_and_its_attempt(rt, job):
+@pytest.mark.parametrize("retention", [Retention.INTERMEDIATE, Retention.RESULT, Retention.PREVIEW])
+def test_what_is_reserved_has_its_term_and_its_attempt(rt, job, retention):
     found = []
 
     def work(running):
-        found.append(running.reserve(Retention.INTERMEDIATE, ".mkv"))
+        with rt.engine.begin() as connection:
+            # Without it, an intermediate has a term of its own.
+            connection.execute(sa.delete(ASSETS).where(ASSETS.c.job_id == job_id))
+        found.append(running.reserve(retention, ".mkv"))
         raise DamagedMedia
 
     job_id = job()
     run(rt, job_id, work)
     (asset,) = found
-    assert asset.key == f"intermediate/{job_id}/1/{asset.id}"
-    assert clock.now() < asset.due_at < asset.deadline_at
+    assert asset.key == f"{retention.value}/{job_id}/1/{asset.id}"
+    assert asset.suffix == ".mkv"
+    term = rt.policy.term(retention)
+    assert abs(asset.due_at - asset.created_at - term.due_after) < datetime.timedelta(seconds=1)
+    assert abs(asset.deadline_at - asset.created_at - term.deadline_after) < datetime.timedelta(seconds=1)
+
+
+def test_an_attempt_that_fails_leaves_nothing_half_done_to_its_term(rt, job):
+    """Though its job lives on, and the lease of what it wrote as well."""
+    job_id = job()
+
+    def work(running):
+        result = running.reserve(Retention.RESULT, ".jpg")
+        rt.store.put(result.key, io.BytesIO(b"half"), 4)
+        raise MediaToolError
+
+    assert run(rt, job_id, work).state is State.WAITING
+    assert [entry.key.split("/")[0] for entry in rt.store.objects()] == ["input"]
+    assert [receipt.retention for receipt in assets.receipts(rt.engine, [job_id])] == [Retention.RESULT]
+
+
+def test_what_a_settled_attempt_stores_late_is_destroyed_and_it_reserves_no_more(rt, job):
+    job_id, late = job(), []
+
+    def work(running):
+        result = running.reserve(Retention.RESULT, ".jpg")
+        late.append((running, result))
+        raise MediaToolError
+
+    run(rt, job_id, work)
+    ((running, _),) = late
+    with pytest.raises(ClaimLost):
+        running.reserve(Retention.RESULT, ".jpg")
+    with pytest.raises(ClaimLost):
+        running.check_work()
+
+
+def test_no_text_of_a_foreign_error_is_logged_but_where_it_came_from_is(rt, job, caplog):
+    name = "/home/anna/me.jpg"
+
+    def work(_):
+        raise RuntimeError(name)
+
+    with caplog.at_level(logging.DEBUG):
+        found = run(rt, job(), work)
+    assert found.state is State.WAITING
+    assert "anna" not in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "in work" in caplog.text
+
+
+def test_an_error_of_ours_is_logged_without_its_frames(rt, job, caplog):
+    def work(_):
+        raise MediaToolError
+
+    run(rt, job(), work)
+    assert "MediaToolError" in caplog.text
+    assert "in work" not in caplog.text

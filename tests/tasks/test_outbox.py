@@ -48,6 +48,15 @@ def test_an_abandoned_upload_fails_and_its_bytes_go(rt, job, change):
     assert rt.sender.sent == []
 
 
+def test_an_upload_that_is_completed_when_it_is_given_up_is_queued(rt, job, monkeypatch):
+    job_id = job()
+    # As when its producer was quicker than the outbox, which has read the table already.
+    monkeypatch.setattr(jobs, "abandoned_uploads", lambda _: [job_id])
+    outbox.resend(rt)
+    assert jobs.get(rt.engine, job_id).state is State.QUEUED
+    assert len(list(rt.store.objects())) == 1
+
+
 def test_a_lapsed_job_and_a_due_retry_are_queued_and_sent(rt, job, change):
     lapsed, ready, lives = job(), job(), job()
     found = {one: claims.take(rt.engine, one, stage=Stage.INGEST, holder="h", lease=60) for one in (lapsed, ready)}

@@ -8,11 +8,16 @@ import amqp.exceptions
 import kombu.exceptions
 import pytest
 
-from db import claims, jobs
-from db.states import Stage
+from benchmarks.effects import PassThrough
+from db import assets, claims, jobs, segments
+from db.errors import DatabaseMissing
+from db.states import Retention, Stage
 from effects.errors import UnknownEffect
 from tasks import sender
 from tasks.sender import Sender
+from tests.rows import HOUR
+
+EFFECT = PassThrough.declaration.name
 
 
 class Connection:
@@ -24,6 +29,7 @@ class Connection:
         self.connected, self.given_up = used, 0
 
     def ensure_connection(self, *, max_retries):
+        assert max_retries == 0, "nobody waits for a broker that is away"
         self.connected = True
         return self
 
@@ -38,13 +44,14 @@ class App:
     def __init__(self, room=99, error=None, *, fails=0, used=False):
         self.room, self.error, self.fails, self.messages = room, error, fails, []
         self.connection = Connection(used=used)
-        self.attempts = 0
+        self.attempts, self.revived = 0, []
 
     @contextlib.contextmanager
     def producer_or_acquire(self):
-        yield types.SimpleNamespace(connection=self.connection, revive=lambda connection: None)
+        yield types.SimpleNamespace(connection=self.connection, revive=self.revived.append)
 
     def send_task(self, name, *, producer, **options):
+        assert producer.connection is self.connection
         self.attempts += 1
         if self.attempts <= self.fails or len(self.messages) == self.room:
             raise self.error
@@ -150,12 +157,102 @@ def test_a_broker_that_gave_no_answer_is_left_alone_for_a_while(rt, job, monkeyp
     assert opened.send(jobs.unsent(rt.engine, limit=9)) == 1
 
 
+@pytest.fixture
+def cut(rt, job):
+    """A job in three segments, none of which is sent."""
+    claim = claims.take(
+        rt.engine, advance(rt, job(media="video", effect=EFFECT)).id, stage=Stage.EFFECT, holder="h", lease=60
+    )
+    planned = []
+    for number in range(3):
+        with rt.engine.begin() as connection:
+            piece = assets.reserve(
+                connection,
+                claim.job.id,
+                retention=Retention.INTERMEDIATE,
+                suffix=".mp4",
+                attempt=claim.fence,
+                due_after=HOUR,
+                deadline_after=HOUR,
+                lease=60,
+            )
+        planned.append(segments.Plan(piece_id=piece.id, size=1, window={"shown_from": number}))
+    assert segments.plan(rt.engine, claim, planned, video={}, units_total=3)
+    return claim.job.id
+
+
+def unsent_segments(rt):
+    return [segment.number for _, segment in segments.unsent(rt.engine, limit=9)]
+
+
+def test_segments_are_sent_by_their_numbers_and_noted(rt, cut):
+    app = App()
+    assert Sender(app, rt.engine, rt.settings).send_segments(segments.unsent(rt.engine, limit=9)) == 3
+    assert [options["args"] for _, options in app.messages] == [(str(cut), number) for number in range(3)]
+    assert {name for name, _ in app.messages} == {"effects.pass-through"}
+    assert unsent_segments(rt) == []
+
+
+@pytest.mark.parametrize("error", AWAY, ids=repr)
+def test_segments_that_the_broker_did_not_take_stay_unsent(rt, cut, error):
+    app = App(1, error)
+    assert Sender(app, rt.engine, rt.settings).send_segments(segments.unsent(rt.engine, limit=9)) == 1
+    assert unsent_segments(rt) == [1, 2]
+
+
+@pytest.mark.parametrize("error", REFUSED, ids=repr)
+def test_a_segment_that_was_refused_keeps_no_other_waiting(rt, cut, error):
+    app = App(error=error, fails=1)
+    assert Sender(app, rt.engine, rt.settings).send_segments(segments.unsent(rt.engine, limit=9)) == 2
+    assert unsent_segments(rt) == [0]
+
+
+@pytest.mark.parametrize("kind", ["jobs", "segments"])
+def test_what_was_sent_and_could_not_be_noted_is_sent_again(rt, job, cut, monkeypatch, kind):
+    def away(*_):
+        raise DatabaseMissing("the database does not answer")
+
+    module = {"jobs": jobs, "segments": segments}[kind]
+    job()
+    app = App()
+    opened = Sender(app, rt.engine, rt.settings)
+    send = {"jobs": opened.send, "segments": opened.send_segments}[kind]
+    waiting = module.unsent(rt.engine, limit=9)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "mark_sent", away)
+        assert send(waiting) == len(waiting) == len(app.messages)
+    assert len(module.unsent(rt.engine, limit=9)) == len(waiting)
+
+
 def test_another_error_is_not_the_brokers(rt, job):
     job()
     app = App(0, KeyError("x"), used=True)
     with pytest.raises(KeyError):
         Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9))
     assert (app.attempts, app.connection.given_up) == (1, 1)
+
+
+def test_a_connection_that_was_given_up_is_opened_anew(rt, job):
+    job()
+    app = App(error=ConnectionResetError(), fails=1, used=True)
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 1
+    assert app.revived == [app.connection]
+
+
+def test_a_broker_has_a_short_time_for_each_step(rt, job):
+    job()
+    app, limits = App(), []
+    app.connection.transport = types.SimpleNamespace(driver_type="amqp")
+    app.connection.connection = types.SimpleNamespace(sock=types.SimpleNamespace(settimeout=limits.append))
+    assert Sender(app, rt.engine, rt.settings).send(jobs.unsent(rt.engine, limit=9)) == 1
+    assert limits == [sender.ANSWER_SECONDS] == [2.0]
+
+
+def test_a_broker_that_answered_that_it_is_away_is_asked_again(rt, job):
+    job()
+    app = App(error=ConnectionResetError(), fails=1)
+    opened = Sender(app, rt.engine, rt.settings)
+    assert [opened.send(jobs.unsent(rt.engine, limit=9)) for _ in range(2)] == [0, 1]
 
 
 def test_sending_nothing_asks_nobody(rt):

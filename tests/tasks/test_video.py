@@ -1,5 +1,6 @@
 """A long video goes in segments and comes out whole; what fails, fails as a job does."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -12,7 +13,8 @@ from db import assets, jobs, segments, tables
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
 from media import bounds, probe
-from media.errors import MediaToolError
+from media.errors import DamagedMedia, MediaToolError
+from media.probe import VideoInfo
 from tasks import attempt, effect, ingest, outbox, pace, video
 from tasks.attempt import Attempt
 from tests import clock
@@ -203,6 +205,35 @@ def test_the_outbox_moves_segments_and_the_join(hurried, long_job):
     hurried.sender.away = False
     outbox.resend(hurried)
     assert hurried.sender.sent[-1] == long_job
+
+
+def test_a_part_that_begins_with_another_frame_is_not_taken(hurried, long_job, monkeypatch):
+    """Its place in the whole is known by its first frame alone."""
+    transform = video._transform
+
+    def shifted(*arguments, **options):
+        made = transform(*arguments, **options)
+        return dataclasses.replace(made, first=made.first + 1)
+
+    monkeypatch.setattr(video, "_transform", shifted)
+    run(hurried, long_job, 1)
+    job = jobs.get(hurried.engine, long_job)
+    assert (job.state, job.error) == (State.FAILED, DamagedMedia.code)
+
+
+@pytest.mark.parametrize(("interlaced", "margin"), [(False, 0), (True, 2)])
+def test_an_interlaced_pieces_margins_are_what_the_filter_looks_at(rt, job, film, monkeypatch, interlaced, margin):
+    seen = []
+    monkeypatch.setattr(video.pieces, "plan", lambda _packets, **options: seen.append(options) or [])
+
+    def work(running):
+        info = dataclasses.replace(VideoInfo.from_json(running.job.video["source"]), interlaced=interlaced)
+        runner = rt.runners.get(EFFECT)
+        video._plan(running, runner, film, info, pace=0.01)
+        raise DamagedMedia
+
+    attempt.run(rt, probed(rt, job, film), Stage.EFFECT, work)
+    assert [options["hidden"] for options in seen] == [margin]
 
 
 def test_probing_and_joining_need_no_torch():
