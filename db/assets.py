@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from db import clock
+from db import clock, literal
 from db import engine as engines
 from db.rows import AssetRow, ReceiptRow
 from db.states import AssetState, Retention, State
@@ -78,10 +78,14 @@ _RECEIPT = sa.insert(RECEIPTS).values(destroyed_at=clock.now())
 _WRITTEN = sa.or_(
     ASSETS.c.state != AssetState.PENDING.value, ASSETS.c.lease_until.is_(None), ASSETS.c.lease_until < clock.now()
 )
-_FORGET = sa.update(JOBS).where(
-    JOBS.c.id == sa.bindparam("of_job"),
-    JOBS.c.state.in_(FINAL),
-    ~sa.exists().where(ASSETS.c.job_id == sa.bindparam("of_job"), ASSETS.c.state != AssetState.DESTROYED.value),
+_FORGET = (
+    sa.update(JOBS)
+    .where(
+        JOBS.c.id == sa.bindparam("of_job"),
+        JOBS.c.state.in_(FINAL),
+        ~sa.exists().where(ASSETS.c.job_id == sa.bindparam("of_job"), ASSETS.c.state != AssetState.DESTROYED.value),
+    )
+    .values(emptied_at=sa.func.coalesce(JOBS.c.emptied_at, clock.now()))
 )
 
 
@@ -135,7 +139,7 @@ def extend(connection: sa.Connection, asset_ids: Collection[uuid.UUID], *, lease
 
 def adopt(connection: sa.Connection) -> None:
     """Say that nobody writes what a worker was writing; uploads are their producers'."""
-    ours = (ASSETS.c.state == AssetState.PENDING.value, ASSETS.c.retention.not_in(_INPUTS))
+    ours = (literal.exists(ASSETS), ASSETS.c.state == AssetState.PENDING.value, ASSETS.c.retention.not_in(_INPUTS))
     connection.execute(sa.update(ASSETS).where(*ours).values(lease_until=None))
 
 
@@ -202,7 +206,7 @@ def due(engine: sa.Engine, *, limit: int, job_id: uuid.UUID | None = None) -> li
     """Assets whose time is over and that nobody writes any more, the most overdue first."""
     query = (
         sa.select(ASSETS)
-        .where(ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at <= clock.now(), _WRITTEN)
+        .where(literal.exists(ASSETS), ASSETS.c.due_at <= clock.now(), _WRITTEN)
         .order_by(ASSETS.c.due_at)
         .limit(limit)
     )
@@ -225,7 +229,7 @@ def jobs_of_due_inputs(engine: sa.Engine) -> list[uuid.UUID]:
     query = (
         sa.select(JOBS.c.id)
         .join(ASSETS, ASSETS.c.job_id == JOBS.c.id)
-        .where(ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now(), JOBS.c.state.not_in(FINAL))
+        .where(literal.is_unfinished(JOBS), ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now())
         .distinct()
     )
     with engines.reading(engine) as connection:
@@ -278,7 +282,7 @@ def receipts(engine: sa.Engine, job_ids: Sequence[uuid.UUID]) -> list[ReceiptRow
 def _count(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> dict[str, int]:
     query = (
         sa.select(ASSETS.c.retention, sa.func.count())
-        .where(ASSETS.c.state != AssetState.DESTROYED.value, condition)
+        .where(literal.exists(ASSETS), condition)
         .group_by(ASSETS.c.retention)
     )
     with engines.reading(engine) as connection:
