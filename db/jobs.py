@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import assets, clock, literal
+from db import assets, backlog, clock, literal
 from db import engine as engines
 from db.errors import KeyTaken, UnknownJob
 from db.rows import AssetRow, JobRow
@@ -59,6 +59,7 @@ class Request:
         owner, consent, idempotency_key: the producer's references; the key is the owner's own.
         fingerprint: of effect, parameters and content, where there is a key: the same key with another is refused.
         stage: what is done first.
+        size: of the input in bytes.
         units_total: pictures or frames; None until they are counted.
         output: what was chosen for the result.
         retention: the input's class.
@@ -76,13 +77,19 @@ class Request:
     consent: str | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    size: int = 0
     stage: Stage = Stage.INGEST
     units_total: int | None = None
     output: dict[str, Any] | None = None
 
 
 def create(
-    engine: sa.Engine, request: Request, *, lease: float, job_id: uuid.UUID | None = None
+    engine: sa.Engine,
+    request: Request,
+    *,
+    lease: float,
+    job_id: uuid.UUID | None = None,
+    bounds: backlog.Bounds | None = None,
 ) -> tuple[JobRow, AssetRow | None]:
     """Insert a job and its input's row, in one transaction and before any byte of the input is stored.
 
@@ -93,12 +100,14 @@ def create(
         request: what is asked for.
         lease: seconds for which the producer is taken for alive.
         job_id: the job's id, for whoever must be able to repeat a call whose answer was lost.
+        bounds: of what may wait; a job that is there already is found, whatever they say.
 
     Returns:
         The job and its input; the job that already carries this idempotency key, and None.
 
     Raises:
         KeyTaken: that job was another request.
+        Overloaded: it would be one too many.
     """
     job_id = job_id or uuid.uuid4()
     values = {
@@ -108,6 +117,7 @@ def create(
         "state": State.UPLOADING.value,
         "stage": request.stage.value,
         "units_total": request.units_total,
+        "input_bytes": request.size,
         "created_at": clock.now(),
         "lease_until": clock.after(lease),
         "parameters": request.parameters,
@@ -123,6 +133,8 @@ def create(
         row = connection.execute(engines.insert_or_skip(engine, JOBS).values(**values).returning(*JOBS.c)).one_or_none()
         if row is None:
             return _known(connection, request, job_id)
+        if bounds is not None:
+            backlog.check(connection, request.owner, bounds)
         asset = assets.reserve(
             connection,
             row.id,

@@ -1,4 +1,4 @@
-"""The periodic tasks: the purge's sweep, the outbox, and the burial of dead letters."""
+"""The periodic tasks: the purge's sweeps of assets and of rows, the outbox, and the burial of dead letters."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from collections.abc import Callable
 import celery
 
 from db import periodic
-from purge import status, sweeper
+from purge import history, status, sweeper
 from tasks import dead_letters, outage, outbox, queues, runtime
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-SWEEP, RESEND, BURY = status.SWEEP, "jobs.resend", "jobs.bury"
+SWEEP, FORGET, RESEND, BURY = status.SWEEP, history.FORGET, "jobs.resend", "jobs.bury"
 
 
 @celery.shared_task(name=SWEEP)
 def sweep() -> None:
     """Destroy what is due."""
     _in_slot(SWEEP, lambda rt: sweeper.sweep(rt.engine, rt.store))
+
+
+@celery.shared_task(name=FORGET)
+def forget() -> None:
+    """Delete rows whose term is over."""
+    _in_slot(FORGET, lambda rt: history.sweep(rt.engine, life=rt.settings.job_history))
 
 
 @celery.shared_task(name=RESEND)

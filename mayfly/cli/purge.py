@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import typer
 
 from mayfly.cli import console
@@ -42,3 +44,13 @@ def status(json: Json = False) -> None:
             console.complain("no_sweep", f"nobody destroys what is due: start {start}, or `mayfly purge run` now")
         if alarm or any(overdue.values()):
             raise typer.Exit(Exit.FAILED)
+
+
+@app.command("history")
+def history(json: Json = False) -> None:
+    """Count, by day, the jobs and receipts whose rows are gone: by effect and final state, by class and promise."""
+    with console.client() as client:
+        for line, count in client.counted().items():
+            if json:
+                console.emit(dataclasses.asdict(line) | {"count": count})
+            people.print(f"{line.day}  {line.kind:<8} {line.name:<16} {line.outcome:<10} {count}")

@@ -6,14 +6,14 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, dead_letters, jobs, migrate, periodic, segments
+from db import assets, backlog, claims, dead_letters, history, jobs, migrate, periodic, segments
 from db import engine as engines
 from db.states import Retention, Stage, State
 from db.tables import Base
 from tests import rows
 from tests.db import crowd
 
-BIG = ("jobs", "assets", "segments")
+BIG = ("jobs", "assets", "segments", "attempts", "receipts")
 # Indexes that hold few rows, whatever is in the table; and the one that is read from its end, as far as the limit goes.
 PARTIAL = {
     index.name
@@ -133,6 +133,7 @@ def whole_life(engine):
     assert jobs.get(engine, job.id).state is State.DONE
 
 
+WIDE = backlog.Bounds(owner_jobs=1000, owner_bytes=1000, jobs=1000, bytes=1000)
 HOT = {
     "submit": lambda engine: rows.create(engine),
     "submit with a key": lambda engine: owned(engine, "k"),
@@ -141,6 +142,9 @@ HOT = {
     "a whole life": whole_life,
     "claim, renew, hand back, retry": work,
     "the same of segments": work_at_segments,
+    "a bounded submit": lambda engine: rows.create(engine, bounds=WIDE),
+    "a bounded submit of nobody": lambda engine: rows.create(engine, owner=None, bounds=WIDE),
+    "rows whose term is over": lambda engine: history.forget(engine, life=9 * crowd.DAY, limit=5),
     "status": lambda engine: jobs.get(engine, crowd.identity(7)),
     "the newest": lambda engine: jobs.recent(engine, limit=20),
     "many to their end": lambda engine: jobs.finished(engine, [crowd.identity(number) for number in range(1, 50)]),

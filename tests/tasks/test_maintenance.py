@@ -39,7 +39,7 @@ def test_there_are_no_dead_letters_in_process(current):
 
 
 def test_every_periodic_task_exists():
-    names = {task.name for task in (maintenance.sweep, maintenance.resend, maintenance.bury)}
+    names = {task.name for task in (maintenance.sweep, maintenance.forget, maintenance.resend, maintenance.bury)}
     assert names == set(queues.PERIODIC)
     assert all(period > 0 for period in queues.PERIODIC.values())
 
