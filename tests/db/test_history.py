@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from db import assets, history, jobs, segments
 from db.history import Counted
 from db.states import Retention, Stage, State
-from db.tables import ASSETS, ATTEMPTS, DAILY_COUNTS, JOBS, RECEIPTS, SEGMENTS
-from db.tables import Base
+from db.tables import ASSETS, ATTEMPTS, DAILY_COUNTS, JOBS, RECEIPTS, SEGMENTS, Base
 from purge import history as purge_history
 from tests import clock, rows
 
