@@ -49,7 +49,7 @@ _OVER = (
     .limit(sa.bindparam("limit", type_=sa.Integer))
     .with_for_update(skip_locked=True)
 )
-_OF_JOBS = sa.bindparam("of_jobs", expanding=True)
+_OF_JOBS: sa.BindParameter[Any] = sa.bindparam("of_jobs", expanding=True)
 _RECEIPTS = sa.select(RECEIPTS.c.retention, RECEIPTS.c.destroyed_at, RECEIPTS.c.deadline_at).where(
     RECEIPTS.c.job_id.in_(_OF_JOBS)
 )
@@ -83,8 +83,7 @@ def counts(engine: sa.Engine) -> dict[Counted, int]:
     """What was counted of rows that are gone, by day; what is still in the tables is not in it."""
     query = sa.select(DAILY_COUNTS).order_by(*DAILY_COUNTS.primary_key)
     with engines.reading(engine) as connection:
-        rows = connection.execute(query).all()
-    return {Counted(row.day, row.kind, row.name, row.outcome): row.count for row in rows}
+        return {Counted(*line): count for *line, count in connection.execute(query)}
 
 
 def _add(connection: sa.Connection, counted: Counter[Counted]) -> None:
