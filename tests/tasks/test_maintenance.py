@@ -1,8 +1,11 @@
 """The periodic tasks, by the slot."""
 
 import pytest
+import sqlalchemy as sa
 
-from db import assets, periodic
+from db import assets, jobs, periodic
+from db.states import State
+from db.tables import JOBS, PERIODIC_RUNS
 from tasks import maintenance, queues, runtime
 from tests import clock
 
@@ -31,6 +34,19 @@ def test_the_outbox_runs_once_a_slot(current, job):
     job()
     maintenance.resend()
     assert current.sender.sent == [first]
+
+
+def test_rows_go_when_the_settings_say(current, job):
+    first = job()
+    jobs.end(current.engine, first, to=State.CANCELLED)
+    for asset in assets.of_job(current.engine, first):
+        assets.record_destruction(current.engine, asset, verified="absent")
+    for ago, left in ((current.settings.job_history - 60, [first]), (current.settings.job_history + 60, [])):
+        with current.engine.begin() as connection:
+            connection.execute(sa.update(JOBS).values(emptied_at=clock.after(-ago)))
+            connection.execute(sa.delete(PERIODIC_RUNS))
+        maintenance.forget()
+        assert [row.id for row in jobs.recent(current.engine, limit=9)] == left
 
 
 def test_there_are_no_dead_letters_in_process(current):
