@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -53,7 +54,7 @@ class Place:
         """Make jobs under keys, and queue them."""
         for number in range(CALLS):
             owner, key = f"owner-{number % OWNERS}", str(uuid.uuid4())
-            keyed = {"owner": owner, "idempotency_key": key, "fingerprint": key}
+            keyed: dict[str, Any] = {"owner": owner, "idempotency_key": key, "fingerprint": key}
             job, asset = rows.create(self._engine, stage=Stage.EFFECT, bounds=self._bounds, **keyed)
             assert asset is not None
             jobs.mark_uploaded(self._engine, job.id, asset.id, size=7)

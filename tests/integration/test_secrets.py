@@ -1,4 +1,4 @@
-"""No password of a server is seen in a process's title, a log, the server's list of connections, or what doctor says."""
+"""No server's password is seen in a process's title, a log, the server's list of connections or what doctor says."""
 
 import contextlib
 import urllib.parse
