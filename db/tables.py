@@ -84,13 +84,7 @@ class Job(Base):
         sa.Index(None, "created_at"),
         # Holds all that db.backlog asks for.
         _some("owner", "input_bytes", "created_at", where=IS_UNFINISHED),
-        sa.Index(
-            "ix_jobs_unsent",
-            "created_at",
-            sqlite_where=sa.text(f"{IS_QUEUED} AND sent_at IS NULL"),
-            postgresql_where=sa.text(f"{IS_QUEUED} AND sent_at IS NULL"),
-        ),
-        _some("sent_at", where=IS_QUEUED),
+        _some("sent_at", "created_at", where=IS_QUEUED),
         _some("lease_until", where="lease_until IS NOT NULL"),
         _some("retry_at", where="retry_at IS NOT NULL"),
         _some("emptied_at", where="emptied_at IS NOT NULL"),
@@ -154,13 +148,6 @@ class Segment(Base):
     part_id: orm.Mapped[uuid.UUID | None] = orm.mapped_column(sa.ForeignKey("assets.id"))
 
     __table_args__ = (
-        sa.Index(
-            "ix_segments_unsent",
-            "job_id",
-            "number",
-            sqlite_where=sa.text(f"{IS_QUEUED} AND sent_at IS NULL"),
-            postgresql_where=sa.text(f"{IS_QUEUED} AND sent_at IS NULL"),
-        ),
         _some("sent_at", where=IS_QUEUED),
         _some("lease_until", where="lease_until IS NOT NULL"),
         _some("retry_at", where="retry_at IS NOT NULL"),

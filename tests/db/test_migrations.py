@@ -108,8 +108,9 @@ def test_rows_of_before_have_their_term_from_their_last_receipt_on(empty):
             )
             connection.execute(
                 sa.text(
-                    "insert into receipts "
-                    "(id, asset_id, job_id, retention, due_at, deadline_at, destroyed_at, verified) values (:id, :asset, :job, 'input', :at, :at, :at, 'absent')"
+                    "insert into receipts"
+                    " (id, asset_id, job_id, retention, due_at, deadline_at, destroyed_at, verified)"
+                    " values (:id, :asset, :job, 'input', :at, :at, :at, 'absent')"
                 ),
                 {"id": uuid.uuid4().hex, "asset": uuid.uuid4().hex, "job": job, "at": moment},
             )

@@ -12,21 +12,18 @@ depends_on = None
 
 UNFINISHED = "state IN ('uploading', 'queued', 'running', 'waiting')"
 QUEUED = "state = 'queued'"
-UNSENT = "state = 'queued' AND sent_at IS NULL"
 EXISTS = "state <> 'destroyed'"
 
 # Name, table, columns, and which rows are in it.
 INDEXES: tuple[tuple[str, str, list[str], str | None], ...] = (
     ("ix_jobs_created_at", "jobs", ["created_at"], None),
     ("ix_jobs_owner_input_bytes_created_at", "jobs", ["owner", "input_bytes", "created_at"], UNFINISHED),
-    ("ix_jobs_unsent", "jobs", ["created_at"], UNSENT),
-    ("ix_jobs_sent_at", "jobs", ["sent_at"], QUEUED),
+    ("ix_jobs_sent_at_created_at", "jobs", ["sent_at", "created_at"], QUEUED),
     ("ix_jobs_lease_until", "jobs", ["lease_until"], "lease_until IS NOT NULL"),
     ("ix_jobs_retry_at", "jobs", ["retry_at"], "retry_at IS NOT NULL"),
     ("ix_jobs_emptied_at", "jobs", ["emptied_at"], "emptied_at IS NOT NULL"),
     ("ix_assets_due_at_retention", "assets", ["due_at", "retention"], EXISTS),
     ("ix_assets_deadline_at_retention", "assets", ["deadline_at", "retention"], EXISTS),
-    ("ix_segments_unsent", "segments", ["job_id", "number"], UNSENT),
     ("ix_segments_sent_at", "segments", ["sent_at"], QUEUED),
     ("ix_segments_lease_until", "segments", ["lease_until"], "lease_until IS NOT NULL"),
     ("ix_segments_retry_at", "segments", ["retry_at"], "retry_at IS NOT NULL"),
