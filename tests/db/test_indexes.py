@@ -22,6 +22,7 @@ WHOLE = {
     "a bounded submit of nobody": {"ix_jobs_owner_input_bytes_created_at"},
     "unfinished": {"ix_jobs_owner_input_bytes_created_at"},
     "inputs that are due": {"ix_jobs_owner_input_bytes_created_at"},
+    "claim, renew, hand back, retry": {"ix_jobs_owner_input_bytes_created_at"},  # beside the two that it needs
     "held": {"ix_assets_due_at_retention", "ix_assets_deadline_at_retention"},
 }
 LIVE = crowd.OVER + 1  # numbers of living jobs begin here
