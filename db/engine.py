@@ -90,13 +90,16 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
     if isinstance(context.original_exception, sqlite3.OperationalError):
         # Of SQLite's, one kind is a statement that is wrong.
         kinds = kinds if context.original_exception.sqlite_errorcode != sqlite3.SQLITE_ERROR else ()
-    if context.is_disconnect or isinstance(error, kinds):
-        raise DatabaseMissing(_reason(context.original_exception)) from None
-    if context.engine is not None and context.engine.dialect.name != "sqlite" and isinstance(error, sa.exc.DBAPIError):
+    reason = _reason(context.original_exception)
+    if not isinstance(context.original_exception, sqlite3.Error):
         from db import postgres
 
-        bare = postgres.without_values(context.original_exception)
-        raise type(error)(error.statement, None, bare, hide_parameters=True) from None
+        postgres.strip(context.original_exception)
+    if context.is_disconnect or isinstance(error, kinds):
+        raise DatabaseMissing(reason) from None
+    if isinstance(error, sa.exc.DBAPIError):
+        # Its own text was made of the driver's, before that was stripped.
+        raise type(error)(error.statement, None, context.original_exception, hide_parameters=True)
 
 
 def _reason(error: BaseException) -> str:

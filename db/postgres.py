@@ -89,12 +89,13 @@ def ping(connection: Any) -> None:
         connection.rollback()
 
 
-def without_values(error: BaseException) -> BaseException:
-    """An error of the driver that repeats nothing of a row: the server's own sentences do."""
-    if not isinstance(error, psycopg.Error):
-        return error
-    named = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
-    return type(error)(", ".join([f"SQLSTATE {error.sqlstate}", *(name for name in named if name)]))
+def strip(error: BaseException) -> None:
+    """Take the server's sentences from an error of the driver, for they repeat values of a row. In place, since
+    whatever is raised instead names it as its cause.
+    """
+    if isinstance(error, psycopg.Error):
+        named = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
+        error.args = (", ".join([f"SQLSTATE {error.sqlstate}", *(name for name in named if name)]),)
 
 
 def _bounded(gen: Generator[Any, Any, T], end: float) -> Generator[Any, Any, T]:

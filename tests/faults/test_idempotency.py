@@ -95,13 +95,17 @@ def test_another_request_under_the_same_key_is_refused_by_name(client, submit, p
 def test_a_repetition_is_no_error_to_the_server(client, submit):
     """An error leaves the values of the row, and so the key, in the server's log."""
     first, errors = submit(), []
-    sa.event.listen(client._engine, "handle_error", errors.append)
+
+    def note(context):
+        errors.append(context.original_exception)
+
+    sa.event.listen(client._engine, "handle_error", note)
     assert submit() == first
     with pytest.raises(KeyTaken):
         submit(params={"seconds": 2})
     with ThreadPoolExecutor(4) as pool:
         assert len({job.id for job in pool.map(lambda _: submit(idempotency_key="together"), range(4))}) == 1
-    sa.event.remove(client._engine, "handle_error", errors.append)
+    sa.event.remove(client._engine, "handle_error", note)
     assert errors == []
 
 

@@ -14,14 +14,15 @@ from mayfly.cli.console import Exit
 from mayfly.cli.main import app
 from tests import clock
 
-BOUNDS = {"owner_waiting_jobs": 1, "owner_waiting_bytes": 10, "waiting_jobs": 1, "waiting_bytes": 10}
+BOUNDS = ("owner_waiting_jobs", "owner_waiting_bytes", "waiting_jobs", "waiting_bytes")
 
 
 @pytest.mark.parametrize("name", BOUNDS)
 def test_each_bound_is_kept_before_a_byte_is_stored(embedded, photo, name):
     with Client(embedded) as client:
         client.submit(photo, "sleep", owner="owner-4711")
-    with Client(embedded.model_copy(update={name: BOUNDS[name]})) as client:
+    one = photo.stat().st_size if name.endswith("bytes") else 1
+    with Client(embedded.model_copy(update={name: one})) as client:
         with pytest.raises(Overloaded) as raised:
             client.submit(photo, "sleep", owner="owner-4711")
         assert (raised.value.code, raised.value.retry_after) == ("overloaded", 5)
