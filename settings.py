@@ -62,9 +62,19 @@ class Settings(BaseSettings):
     max_seconds: float = Field(600, gt=0)
     max_rate: int = Field(240, gt=0, description="frames a second of a video")
 
+    # What may wait at once, as jobs that are not finished; one more is refused as `overloaded`.
+    owner_waiting_jobs: int = Field(1_000, gt=0, description="of one owner")
+    owner_waiting_bytes: int = Field(100 * 1024**3, gt=0, description="of one owner's uploads")
+    waiting_jobs: int = Field(20_000, gt=0, description="of all, those without an owner among them")
+    waiting_bytes: int = Field(1024**4, gt=0, description="of all uploads; less than the store's room")
+
     # Internal targets of retention; the maxima, which nothing can lengthen, are in purge.policy.
     input_retention: float = Field(22 * HOUR, gt=0, le=24 * HOUR)
     result_retention: float = Field(14.5 * DAY, gt=0, le=15 * DAY)
+
+    job_history: float = Field(
+        15 * DAY, gt=0, le=15 * DAY, description="how long a job's rows outlive its last asset; then they are counted"
+    )
 
     # Attempts.
     lease: float = Field(60, gt=0, description="a worker that is silent for so long has lost its job")

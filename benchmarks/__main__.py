@@ -15,7 +15,7 @@ import rich.console
 import benchmarks
 from benchmarks import report
 
-SUPPORT = {"__main__", "effects", "report", "servers", "bare", "clips"}
+SUPPORT = {"__main__", "effects", "report", "servers", "bare", "clips", "crowd"}
 
 
 def main() -> None:

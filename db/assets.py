@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from db import clock, personal
+from db import clock, literal, personal
 from db import engine as engines
 from db.rows import AssetRow, ReceiptRow
 from db.states import AssetState, Retention, State
@@ -133,7 +133,7 @@ def extend(connection: sa.Connection, asset_ids: Collection[uuid.UUID], *, lease
 
 def adopt(connection: sa.Connection) -> None:
     """Say that nobody writes what a worker was writing; uploads are their producers'."""
-    ours = (ASSETS.c.state == AssetState.PENDING.value, ASSETS.c.retention.not_in(_INPUTS))
+    ours = (literal.exists(ASSETS), ASSETS.c.state == AssetState.PENDING.value, ASSETS.c.retention.not_in(_INPUTS))
     connection.execute(sa.update(ASSETS).where(*ours).values(lease_until=None))
 
 
@@ -219,7 +219,7 @@ def due(
     """
     query = (
         sa.select(ASSETS)
-        .where(ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.due_at <= clock.now(), _WRITTEN)
+        .where(literal.exists(ASSETS), ASSETS.c.due_at <= clock.now(), _WRITTEN)
         .order_by(ASSETS.c.due_at, ASSETS.c.id)
         .limit(limit)
     )
@@ -247,7 +247,7 @@ def jobs_of_due_inputs(engine: sa.Engine, *, limit: int) -> list[uuid.UUID]:
     query = (
         sa.select(JOBS.c.id)
         .join(ASSETS, ASSETS.c.job_id == JOBS.c.id)
-        .where(ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now(), JOBS.c.state.not_in(FINAL))
+        .where(literal.is_unfinished(JOBS), ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now())
         .distinct()
         .limit(limit)
     )
@@ -308,7 +308,7 @@ def receipts(engine: sa.Engine, job_ids: Sequence[uuid.UUID]) -> list[ReceiptRow
 def _count(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> dict[str, int]:
     query = (
         sa.select(ASSETS.c.retention, sa.func.count())
-        .where(ASSETS.c.state != AssetState.DESTROYED.value, condition)
+        .where(literal.exists(ASSETS), condition)
         .group_by(ASSETS.c.retention)
     )
     with engines.reading(engine) as connection:

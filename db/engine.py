@@ -19,28 +19,21 @@ from db.errors import DatabaseFull, DatabaseMissing
 
 BUSY_TIMEOUT_MS = 30_000
 EMPTYING_MS = 2_000
-CONNECT_SECONDS = 5
-DEAD_PEER_MS = 15_000  # what was sent and is not confirmed for so long was sent to nobody
+CONNECTIONS = 12  # of a process whose threads are its user's: uploads, each with its sign of life, and whoever waits
 IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, which would double small transactions
 
 
-def connect(url: str) -> sa.Engine:
-    """An engine for this URL; no connection is made yet."""
+def connect(url: str, *, part: str = "client", connections: int = CONNECTIONS) -> sa.Engine:
+    """An engine for this URL; no connection is made yet.
+
+    Args:
+        url: of PostgreSQL or SQLite.
+        part: what of Mayfly this is, for the server's list of connections.
+        connections: at most so many at once, one for each thread that may ask; half of them are kept.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        options = {
-            "connect_timeout": CONNECT_SECONDS,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": DEAD_PEER_MS,
-        }
-        # What a statement carries may be personal: no error repeats it.
-        engine = sa.create_engine(parsed, pool_size=4, max_overflow=8, hide_parameters=True, connect_args=options)
-        sa.event.listen(engine, "handle_error", _translate)
-        sa.event.listen(engine, "checkin", _note_use)
-        sa.event.listen(engine, "checkout", _ping_when_idle)
-        return engine
+        return _connect_server(parsed, part, connections)
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False})
@@ -48,6 +41,25 @@ def connect(url: str) -> sa.Engine:
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_immediate)
     changes.listen(engine)
+    return engine
+
+
+def _connect_server(url: sa.URL, part: str, connections: int) -> sa.Engine:
+    from db import postgres
+
+    kept = max(1, connections // 2)
+    engine = sa.create_engine(
+        url,
+        poolclass=postgres.Pool,
+        pool_size=kept,
+        max_overflow=connections - kept,
+        hide_parameters=True,  # what a statement carries may be personal: no error repeats it
+        connect_args=postgres.OPTIONS | {"fallback_application_name": f"mayfly-{part}"},
+    )
+    sa.event.listen(engine, "do_connect", postgres.open_connection)
+    sa.event.listen(engine, "handle_error", _translate)
+    sa.event.listen(engine, "checkin", _note_use)
+    sa.event.listen(engine, "checkout", _ping_when_idle)
     return engine
 
 
@@ -104,10 +116,18 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
     if isinstance(context.original_exception, sqlite3.OperationalError):
         # Of SQLite's, one kind is a statement that is wrong.
         kinds = kinds if context.original_exception.sqlite_errorcode != sqlite3.SQLITE_ERROR else ()
+    reason = _reason(context.original_exception)
+    if not isinstance(context.original_exception, sqlite3.Error):
+        from db import postgres
+
+        postgres.strip(context.original_exception)
     if context.is_disconnect or isinstance(error, kinds):
         if full := _full(context.original_exception, context.engine):
             raise DatabaseFull(full) from None
-        raise DatabaseMissing(_reason(context.original_exception)) from None
+        raise DatabaseMissing(reason) from None
+    if isinstance(error, sa.exc.DBAPIError):
+        # Its own text was made of the driver's, before that was stripped.
+        raise type(error)(error.statement, None, context.original_exception, hide_parameters=True)
 
 
 def _full(error: BaseException, engine: sa.Engine | None) -> str | None:
@@ -130,6 +150,8 @@ def _reason(error: BaseException) -> str:
         if "readonly" in said:
             return "the database in MAYFLY_HOME cannot be written; check its owner and rights"
         return "the database in MAYFLY_HOME cannot be opened or is busy; check the folder, its owner and rights"
+    if "statement timeout" in said:
+        return "the database takes too long for an answer; look at its load and its locks"
     if "read-only" in said:
         return "the database takes no writing now; check its role"
     if "password authentication" in said or ("role" in said and "does not exist" in said):
@@ -146,9 +168,10 @@ def _note_use(_connection: Any, record: sa.pool.ConnectionPoolEntry) -> None:
 def _ping_when_idle(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: Any) -> None:
     if time.monotonic() - record.info.get("used", time.monotonic()) < IDLE_SECONDS:
         return
+    from db import postgres
+
     try:
-        connection.execute("select 1")
-        connection.rollback()
+        postgres.ping(connection)
     except Exception:  # noqa: BLE001 - whatever the driver says, the connection is no good
         # SQLAlchemy takes another connection.
         raise sa.exc.DisconnectionError from None

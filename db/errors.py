@@ -4,6 +4,7 @@ StateError
 ├── UnknownJob        unknown_job         no job has this id
 ├── NotReady          not_ready           the job has no result yet
 ├── KeyTaken         idempotency_conflict   an idempotency key came with another request before
+├── Overloaded        overloaded          as many jobs or bytes wait as may; carries when to come back
 ├── ResultGone        result_gone         the result was destroyed when its time was over
 └── DatabaseMissing   database_unreachable
     └── DatabaseFull  disk_full           what is there can be read, and nothing be written
@@ -30,6 +31,16 @@ class NotReady(StateError):
 
 class KeyTaken(StateError):
     code = "idempotency_conflict"
+
+
+class Overloaded(StateError):
+    """`retry_after`: seconds until another try may find room."""
+
+    code = "overloaded"
+
+    def __init__(self, text: str, *, retry_after: int) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class ResultGone(StateError):

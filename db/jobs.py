@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import assets, clock
+from db import assets, backlog, clock, literal
 from db import engine as engines
 from db.errors import KeyTaken, UnknownJob
 from db.rows import AssetRow, JobRow
@@ -45,9 +45,6 @@ _OPEN_ATTEMPTS = (
     .where(ATTEMPTS.c.job_id == sa.bindparam("of_job"), ATTEMPTS.c.ended_at.is_(None))
     .values(ended_at=clock.now())
 )
-_HAS_KEY = sa.and_(
-    JOBS.c.owner.is_not_distinct_from(sa.bindparam("of_owner")), JOBS.c.idempotency_key == sa.bindparam("key")
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +59,7 @@ class Request:
         owner, consent, idempotency_key: the producer's references; the key is the owner's own.
         fingerprint: of effect, parameters and content, where there is a key: the same key with another is refused.
         stage: what is done first.
+        size: of the input in bytes.
         units_total: pictures or frames; None until they are counted.
         output: what was chosen for the result.
         retention: the input's class.
@@ -79,13 +77,19 @@ class Request:
     consent: str | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    size: int = 0
     stage: Stage = Stage.INGEST
     units_total: int | None = None
     output: dict[str, Any] | None = None
 
 
 def create(
-    engine: sa.Engine, request: Request, *, lease: float, job_id: uuid.UUID | None = None
+    engine: sa.Engine,
+    request: Request,
+    *,
+    lease: float,
+    job_id: uuid.UUID | None = None,
+    bounds: backlog.Bounds | None = None,
 ) -> tuple[JobRow, AssetRow | None]:
     """Insert a job and its input's row, in one transaction and before any byte of the input is stored.
 
@@ -96,12 +100,14 @@ def create(
         request: what is asked for.
         lease: seconds for which the producer is taken for alive.
         job_id: the job's id, for whoever must be able to repeat a call whose answer was lost.
+        bounds: of what may wait; a job that is there already is found, whatever they say.
 
     Returns:
         The job and its input; the job that already carries this idempotency key, and None.
 
     Raises:
         KeyTaken: that job was another request.
+        Overloaded: it would be one too many.
     """
     job_id = job_id or uuid.uuid4()
     values = {
@@ -111,6 +117,7 @@ def create(
         "state": State.UPLOADING.value,
         "stage": request.stage.value,
         "units_total": request.units_total,
+        "input_bytes": request.size,
         "created_at": clock.now(),
         "lease_until": clock.after(lease),
         "parameters": request.parameters,
@@ -126,6 +133,8 @@ def create(
         row = connection.execute(engines.insert_or_skip(engine, JOBS).values(**values).returning(*JOBS.c)).one_or_none()
         if row is None:
             return _known(connection, request, job_id)
+        if bounds is not None:
+            backlog.check(connection, request.owner, bounds)
         asset = assets.reserve(
             connection,
             row.id,
@@ -144,11 +153,16 @@ def _known(connection: sa.Connection, request: Request, job_id: uuid.UUID) -> tu
     ours = connection.execute(_GET, {"of_job": job_id}).one_or_none()
     if ours is not None:
         return JobRow.read(ours), assets.pending_input(connection, job_id)
-    of_key = {"of_owner": request.owner, "key": request.idempotency_key}
-    known = connection.execute(sa.select(JOBS).where(_HAS_KEY), of_key).one()
+    known = connection.execute(sa.select(JOBS).where(_has_key(request))).one()
     if known.fingerprint != request.fingerprint:
         raise KeyTaken("this idempotency key belongs to another request of this owner; take a new key")
     return JobRow.read(known), None
+
+
+def _has_key(request: Request) -> sa.ColumnElement[bool]:
+    """Whether a job has this request's key. Two forms, for no index serves a comparison that takes nulls for equal."""
+    same_owner = JOBS.c.owner.is_(None) if request.owner is None else JOBS.c.owner == request.owner
+    return sa.and_(same_owner, JOBS.c.idempotency_key == request.idempotency_key)
 
 
 def _make_way(connection: sa.Connection, request: Request, but: uuid.UUID) -> None:
@@ -156,14 +170,13 @@ def _make_way(connection: sa.Connection, request: Request, but: uuid.UUID) -> No
     never_worked = ~sa.exists().where(ATTEMPTS.c.job_id == JOBS.c.id)
     lapsed = sa.and_(JOBS.c.state == State.UPLOADING.value, JOBS.c.lease_until < clock.now())
     failed = sa.and_(JOBS.c.state == State.FAILED.value, never_worked)
-    of_key = {"of_owner": request.owner, "key": request.idempotency_key}
     released = (
         sa.update(JOBS)
-        .where(_HAS_KEY, JOBS.c.id != but, sa.or_(lapsed, failed))
+        .where(_has_key(request), JOBS.c.id != but, sa.or_(lapsed, failed))
         .values(idempotency_key=None, fingerprint=None)
         .returning(JOBS.c.id)
     )
-    for job_id in connection.execute(released, of_key).scalars():
+    for job_id in connection.execute(released).scalars():
         _end(
             connection,
             job_id,
@@ -227,9 +240,9 @@ def finished(engine: sa.Engine, job_ids: Collection[uuid.UUID]) -> list[JobRow]:
 
 def unfinished(engine: sa.Engine) -> int:
     """How many jobs somebody still has to work at."""
-    working = [state.value for state in State if not state.final and state is not State.UPLOADING]
     with engines.reading(engine) as connection:
-        query = sa.select(sa.func.count()).select_from(JOBS).where(JOBS.c.state.in_(working))
+        working = (literal.is_unfinished(JOBS), JOBS.c.state != State.UPLOADING.value)
+        query = sa.select(sa.func.count()).select_from(JOBS).where(*working)
         return int(connection.execute(query).scalar_one())
 
 
@@ -370,8 +383,7 @@ def lost(table: sa.Table, seconds: float) -> sa.ColumnElement[bool]:
     """Whether a row's message is so old that there may be none any more."""
     silent = clock.seconds_between(table.c.sent_at, clock.now())
     return sa.and_(
-        table.c.sent_at.is_not(None),
-        silent > seconds,
+        table.c.sent_at < clock.after(-seconds),
         silent > clock.seconds_between(sa.func.coalesce(table.c.queued_at, table.c.sent_at), table.c.sent_at),
     )
 
@@ -379,9 +391,9 @@ def lost(table: sa.Table, seconds: float) -> sa.ColumnElement[bool]:
 def adopt(engine: sa.Engine) -> None:
     """Take all messages for lost and all leases for over: the embedded worker that held them is gone."""
     with engine.begin() as connection:
-        connection.execute(sa.update(JOBS).where(JOBS.c.state == State.QUEUED.value).values(sent_at=None))
+        connection.execute(sa.update(JOBS).where(literal.is_state(JOBS, State.QUEUED)).values(sent_at=None))
         # A job whose segments run has no lease of its own.
-        held = sa.and_(JOBS.c.state == State.RUNNING.value, JOBS.c.holder.is_not(None))
+        held = sa.and_(literal.is_unfinished(JOBS), JOBS.c.state == State.RUNNING.value, JOBS.c.holder.is_not(None))
         connection.execute(sa.update(JOBS).where(held).values(lease_until=clock.after(-1)))
         assets.adopt(connection)
     requeue_lapsed(engine)
@@ -389,7 +401,7 @@ def adopt(engine: sa.Engine) -> None:
 
 def _queued(engine: sa.Engine, condition: sa.ColumnElement[bool], *, limit: int) -> list[JobRow]:
     query = (
-        sa.select(JOBS).where(JOBS.c.state == State.QUEUED.value, condition).order_by(JOBS.c.created_at).limit(limit)
+        sa.select(JOBS).where(literal.is_state(JOBS, State.QUEUED), condition).order_by(JOBS.c.created_at).limit(limit)
     )
     with engines.reading(engine) as connection:
         return [JobRow.read(row) for row in connection.execute(query)]

@@ -10,8 +10,9 @@ import filelock
 import sqlalchemy as sa
 
 from db import engine as engines
+from db import patience
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision; known without alembic, so that a producer's start stays quick. A test compares them."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -22,7 +23,7 @@ def ensure(engine: sa.Engine) -> None:
     """Upgrade the database unless it is at HEAD already. Raises DatabaseMissing."""
     if revision(engine) == HEAD:
         return
-    with _exclusive(engine), engine.begin() as connection:
+    with patience.unhurried(), _exclusive(engine), engine.begin() as connection:
         upgrade(connection)
 
 
@@ -43,6 +44,9 @@ def upgrade(connection: sa.Connection, target: str = "head") -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     if connection.dialect.name == "postgresql":
+        from db import postgres
+
+        postgres.lift_limits(connection)
         connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     alembic.command.upgrade(config, target)
 

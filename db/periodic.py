@@ -17,6 +17,9 @@ _EPOCH = sa.select(
     clock.seconds_between(sa.literal(datetime.datetime.fromtimestamp(0, datetime.UTC), Moment()), clock.now())
 )
 _LAST = sa.select(sa.func.max(PERIODIC_RUNS.c.claimed_at)).where(PERIODIC_RUNS.c.task == sa.bindparam("task"))
+_OLD = sa.delete(PERIODIC_RUNS).where(
+    PERIODIC_RUNS.c.task == sa.bindparam("of_task"), PERIODIC_RUNS.c.slot < sa.bindparam("before")
+)
 
 
 def claim(engine: sa.Engine, task: str, *, period: float) -> bool:
@@ -32,7 +35,7 @@ def claim(engine: sa.Engine, task: str, *, period: float) -> bool:
         taken = engines.insert_or_skip(engine, PERIODIC_RUNS).values(task=task, slot=slot, claimed_at=clock.now())
         if connection.execute(taken.returning(PERIODIC_RUNS.c.slot)).one_or_none() is None:
             return False
-        connection.execute(sa.delete(PERIODIC_RUNS).where(PERIODIC_RUNS.c.claimed_at < clock.after(-KEPT_SECONDS)))
+        connection.execute(_OLD, {"of_task": task, "before": slot - int(KEPT_SECONDS // period)})
     return True
 
 

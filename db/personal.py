@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
+from db import clock, findings
 from db import engine as engines
-from db import findings
 from db.states import AssetState, State
 from db.tables import ASSETS, JOBS
 
@@ -20,11 +20,13 @@ _NEEDLESS = sa.and_(
     JOBS.c.state.in_([state.value for state in State if state.final]),
     ~sa.exists().where(ASSETS.c.job_id == JOBS.c.id, ASSETS.c.state != AssetState.DESTROYED.value),
 )
-_FORGET = sa.update(JOBS).where(_OF_JOBS, _NEEDLESS).values(**_BLANK)
+# With them the term of the row itself begins.
+_EMPTIED = sa.func.coalesce(JOBS.c.emptied_at, clock.now())
+_FORGET = sa.update(JOBS).where(_OF_JOBS, _NEEDLESS).values(emptied_at=_EMPTIED, **_BLANK)
 _LOCK = sa.select(JOBS.c.id).where(_OF_JOBS).order_by(JOBS.c.id).with_for_update(key_share=True)
-_LEFT = sa.or_(*(JOBS.c[name].is_not(sa.null()) for name in FIELDS))
+_LEFT = sa.or_(JOBS.c.emptied_at.is_(sa.null()), *(JOBS.c[name].is_not(sa.null()) for name in FIELDS))
 _SOME_LEFT = sa.select(JOBS.c.id).where(_LEFT, _NEEDLESS).limit(sa.bindparam("most"))
-_FORGET_SOME = sa.update(JOBS).where(JOBS.c.id.in_(_SOME_LEFT)).values(**_BLANK)
+_FORGET_SOME = sa.update(JOBS).where(JOBS.c.id.in_(_SOME_LEFT)).values(emptied_at=_EMPTIED, **_BLANK)
 
 
 def lock(connection: sa.Connection, job_ids: Collection[uuid.UUID]) -> None:

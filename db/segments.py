@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import assets, claims, clock, jobs
+from db import assets, claims, clock, jobs, literal
 from db import engine as engines
 from db.claims import Claim
 from db.rows import AssetRow, JobRow, SegmentRow
@@ -348,8 +348,8 @@ def mark_sent(engine: sa.Engine, sent: Collection[SegmentRow]) -> None:
 def adopt(engine: sa.Engine) -> None:
     """Take all messages for lost and all leases for over: the embedded worker that held them is gone."""
     with engine.begin() as connection:
-        connection.execute(sa.update(SEGMENTS).where(SEGMENTS.c.state == State.QUEUED.value).values(sent_at=None))
-        running = SEGMENTS.c.state == State.RUNNING.value
+        connection.execute(sa.update(SEGMENTS).where(literal.is_state(SEGMENTS, State.QUEUED)).values(sent_at=None))
+        running = sa.and_(SEGMENTS.c.state == State.RUNNING.value, SEGMENTS.c.lease_until.is_not(None))
         connection.execute(sa.update(SEGMENTS).where(running).values(lease_until=clock.after(-1)))
     requeue_lapsed(engine)
 
@@ -373,7 +373,7 @@ def _queued(engine: sa.Engine, condition: sa.ColumnElement[bool], *, limit: int)
     query = (
         sa.select(SEGMENTS)
         .join(JOBS, JOBS.c.id == SEGMENTS.c.job_id)
-        .where(SEGMENTS.c.state == State.QUEUED.value, *_IN_SEGMENTS, condition)
+        .where(literal.is_state(SEGMENTS, State.QUEUED), *_IN_SEGMENTS, condition)
         .order_by(JOBS.c.created_at, SEGMENTS.c.number)
         .limit(limit)
     )

@@ -39,6 +39,9 @@ class State(enum.StrEnum):
         return not TRANSITIONS[self]
 
 
+UNFINISHED = (State.UPLOADING, State.QUEUED, State.RUNNING, State.WAITING)
+"""The states that are not final, in the order in which an index's condition names them."""
+
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.UPLOADING: frozenset({State.QUEUED, State.FAILED, State.CANCELLED}),
     State.QUEUED: frozenset({State.RUNNING, State.FAILED, State.CANCELLED}),

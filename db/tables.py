@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from db.moment import Moment
+from db.states import UNFINISHED, AssetState, State
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -20,6 +21,17 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+# What partial indexes hold; db.literal writes a query's conditions in the same words, so that planners prove them.
+IS_UNFINISHED = f"state IN ({', '.join(repr(state.value) for state in UNFINISHED)})"
+IS_QUEUED = f"state = '{State.QUEUED.value}'"
+EXISTS = f"state <> '{AssetState.DESTROYED.value}'"
+
+
+def _some(*columns: str, where: str) -> sa.Index:
+    """An index of the rows that a query can want, and of no other: what is finished costs the living nothing."""
+    return sa.Index(None, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 class Base(orm.DeclarativeBase):
@@ -49,10 +61,12 @@ class Job(Base):
     returns: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")  # that came back unfinished, uncounted
     dead_letters: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")  # messages that were given up
     queued_at: orm.Mapped[datetime.datetime | None]  # since when it waits for a worker
+    emptied_at: orm.Mapped[datetime.datetime | None]  # when its last asset was destroyed; its row's own term begins
     lease_until: orm.Mapped[datetime.datetime | None]
     holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     units_done: orm.Mapped[int] = orm.mapped_column(default=0)
     units_total: orm.Mapped[int | None]
+    input_bytes: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, default=0, server_default="0")  # as announced
     error: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
     error_text: orm.Mapped[str | None] = orm.mapped_column(sa.String(500))
 
@@ -67,8 +81,13 @@ class Job(Base):
     fingerprint: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))  # of what came under the key
 
     __table_args__ = (
-        sa.Index(None, "state", "lease_until"),
-        sa.Index(None, "owner"),
+        sa.Index(None, "created_at"),
+        # Holds all that db.backlog asks for.
+        _some("owner", "input_bytes", "created_at", where=IS_UNFINISHED),
+        _some("sent_at", "created_at", where=IS_QUEUED),
+        _some("lease_until", where="lease_until IS NOT NULL"),
+        _some("retry_at", where="retry_at IS NOT NULL"),
+        _some("emptied_at", where="emptied_at IS NOT NULL"),
         # One caller's key is not another's; to an index, two rows without an owner have different ones.
         sa.Index("uq_jobs_owner_idempotency_key", "owner", "idempotency_key", unique=True),
         sa.Index(
@@ -100,7 +119,11 @@ class Asset(Base):
     tries: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")  # in which it could not be destroyed
     next_try_at: orm.Mapped[datetime.datetime | None]  # when a sweep tries again; None while none has failed
 
-    __table_args__ = (sa.Index(None, "state", "due_at"),)
+    __table_args__ = (
+        # With the class, which is all that counts of assets ask for.
+        _some("due_at", "retention", where=EXISTS),
+        _some("deadline_at", "retention", where=EXISTS),
+    )
 
 
 class Segment(Base):
@@ -126,7 +149,14 @@ class Segment(Base):
     piece_id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("assets.id"))
     part_id: orm.Mapped[uuid.UUID | None] = orm.mapped_column(sa.ForeignKey("assets.id"))
 
-    __table_args__ = (sa.Index(None, "state", "lease_until"),)
+    __table_args__ = (
+        _some("sent_at", where=IS_QUEUED),
+        _some("lease_until", where="lease_until IS NOT NULL"),
+        _some("retry_at", where="retry_at IS NOT NULL"),
+        # An asset's row goes only when no segment names it.
+        sa.Index(None, "piece_id"),
+        _some("part_id", where="part_id IS NOT NULL"),
+    )
 
 
 class Attempt(Base):
@@ -158,6 +188,22 @@ class Receipt(Base):
     verified: orm.Mapped[str] = orm.mapped_column(sa.String(32))
 
 
+class DailyCount(Base):
+    """What is left of rows whose term is over: how many there were. Of nobody, and of no single job.
+
+    `kind` job: `name` an effect, `outcome` its final state. `kind` receipt: `name` a retention class, `outcome`
+    `in_time` or `late`.
+    """
+
+    __tablename__ = "daily_counts"
+
+    day: orm.Mapped[datetime.date] = orm.mapped_column(sa.Date, primary_key=True)
+    kind: orm.Mapped[str] = orm.mapped_column(sa.String(16), primary_key=True)
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(64), primary_key=True)
+    outcome: orm.Mapped[str] = orm.mapped_column(sa.String(16), primary_key=True)
+    count: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+
+
 class PeriodicRun(Base):
     """One slot of a periodic task; the unique insert makes two beats harmless."""
 
@@ -179,6 +225,7 @@ class Finding(Base):
 
 
 # The same as tables of SQLAlchemy's core, which is what the queries use.
-JOBS, ASSETS, SEGMENTS, ATTEMPTS, RECEIPTS, PERIODIC_RUNS, FINDINGS = (
-    cast(sa.Table, entity.__table__) for entity in (Job, Asset, Segment, Attempt, Receipt, PeriodicRun, Finding)
+JOBS, ASSETS, SEGMENTS, ATTEMPTS, RECEIPTS, PERIODIC_RUNS, FINDINGS, DAILY_COUNTS = (
+    cast(sa.Table, entity.__table__)
+    for entity in (Job, Asset, Segment, Attempt, Receipt, PeriodicRun, Finding, DailyCount)
 )

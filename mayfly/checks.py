@@ -99,7 +99,7 @@ def _queues(settings: Settings) -> str | None:
 
 
 def _database(settings: Settings) -> str:
-    engine = engines.connect(settings.resolved_database_url)
+    engine = engines.connect(settings.resolved_database_url, part="doctor", connections=1)
     try:
         revision = migrate.revision(engine)
     finally:
@@ -124,7 +124,7 @@ def _storage(settings: Settings) -> str:
 
 
 def _sweep(settings: Settings) -> str:
-    engine = engines.connect(settings.resolved_database_url)
+    engine = engines.connect(settings.resolved_database_url, part="doctor", connections=1)
     try:
         if migrate.revision(engine) is None:
             return "nothing is stored yet"
@@ -143,7 +143,7 @@ def _worker(settings: Settings) -> str | None:
     """Whether the embedded worker runs, if a job needs it; with servers, `queues` says who works."""
     if not settings.embedded:
         return None
-    engine = engines.connect(settings.resolved_database_url)
+    engine = engines.connect(settings.resolved_database_url, part="doctor", connections=1)
     try:
         waiting = jobs.unfinished(engine) if migrate.revision(engine) is not None else 0
     finally:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import assets, jobs, room
+from db import assets, history, jobs, room
 from db.errors import UnknownJob
 from db.rows import AssetRow, JobRow, ReceiptRow
 from db.states import State
@@ -95,6 +95,8 @@ class Client:
             The job. A broker that is away does not fail it: the message is sent when the broker is back.
 
         Raises:
+            Overloaded: as much waits as may, of this owner or of all; `retry_after` says in how many seconds to try
+                again. Nothing is stored.
             MayflyError: nothing is queued; `code` and text say why.
         """
         wanted = Wanted.check(
@@ -242,13 +244,17 @@ class Client:
         """How many assets of each retention class outlived what was promised."""
         return assets.overdue(self._engine)
 
+    def counted(self) -> dict[history.Counted, int]:
+        """What was counted, by day, of jobs and receipts whose rows are gone."""
+        return history.counts(self._engine)
+
     def _queue(self, wanted: Wanted, source: Source) -> tuple[JobRow, bool]:
         """Check and store one input. Returns the job, and False when its idempotency key was known."""
         with opened(source) as (stream, size), Notices(self._on_notice) as notices:
             found = wanted.check_upload(stream, size, self._limits)
             self._services.open(notices)
             notices.on(upload.SOURCE)
-            request = wanted.request(found, stream, self._policy)
+            request = wanted.request(found, stream, size, self._policy)
             return upload.upload(self._services, request, stream, size, notices)
 
     def _send(self, queued: Sequence[JobRow]) -> None:

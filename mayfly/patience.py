@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from db import patience
 from db.errors import DatabaseFull
 from mayfly.notices import Notices
 from tasks.outage import AWAY, FIRST_SECONDS, MOST_SECONDS
@@ -23,7 +24,8 @@ def patiently(call: Callable[[], T], *, what: str, notices: Notices, end: float 
         call: safe to repeat after an answer that was lost.
         what: what is waited for meanwhile, as notices have it.
         notices: where that is said.
-        end: by time.monotonic(), when to raise what the last call raised; None: never.
+        end: by time.monotonic(), when to raise what the last call raised, and when a server that takes the question
+            and never answers is no longer waited for; None: never.
 
     Raises:
         DatabaseMissing, StorageUnavailable, BrokerMissing: it was away for too long.
@@ -33,7 +35,8 @@ def patiently(call: Callable[[], T], *, what: str, notices: Notices, end: float 
     notices.on(what)
     while True:
         try:
-            found = call()
+            with patience.until(end):
+                found = call()
         except DatabaseFull:
             # Nobody makes room while we wait.
             raise

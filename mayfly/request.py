@@ -70,7 +70,7 @@ class Wanted:
         limits.check_bytes(found.kind, size)
         return found
 
-    def request(self, found: Format, stream: BinaryIO, policy: Policy) -> jobs.Request:
+    def request(self, found: Format, stream: BinaryIO, size: int, policy: Policy) -> jobs.Request:
         """As the table keeps it. With an idempotency key, the whole stream is read for its fingerprint."""
         retention = Retention.FACE_INPUT if self.declared.face else Retention.INPUT
         term = policy.term(retention)
@@ -81,6 +81,7 @@ class Wanted:
             # A picture is probed by whoever decodes it; only a video is planned first.
             stage=Stage.EFFECT if picture else Stage.INGEST,
             units_total=1 if picture else None,
+            size=size,
             suffix=found.suffix,
             parameters=self.parameters.model_dump(mode="json"),
             output=self.output,

@@ -13,7 +13,7 @@ from typing import BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import jobs
+from db import backlog, jobs
 from db.errors import DatabaseMissing
 from db.rows import AssetRow, JobRow
 from db.states import State
@@ -46,7 +46,7 @@ def upload(
         MayflyError: nothing is queued. Where the database went away so late that this is not known, the text says so.
     """
     lease = services.settings.upload_lease
-    job, asset = _begin(services.engine, request, lease, notices)
+    job, asset = _begin(services, request, lease, notices)
     if asset is None:
         return job, False
     assert asset.key is not None
@@ -115,11 +115,17 @@ class Heartbeat:
                 pause = min(AGAIN_SECONDS, self._lease / 3)
 
 
-def _begin(engine: sa.Engine, request: jobs.Request, lease: float, notices: Notices) -> tuple[JobRow, AssetRow | None]:
+def _begin(services: Services, request: jobs.Request, lease: float, notices: Notices) -> tuple[JobRow, AssetRow | None]:
     """Make the rows. A repetition finds what a call has made whose answer was lost."""
     job_id = uuid.uuid4()
+    bounds = backlog.Bounds(
+        owner_jobs=services.settings.owner_waiting_jobs,
+        owner_bytes=services.settings.owner_waiting_bytes,
+        jobs=services.settings.waiting_jobs,
+        bytes=services.settings.waiting_bytes,
+    )
     job, asset = patiently(
-        lambda: jobs.create(engine, request, lease=lease, job_id=job_id),
+        lambda: jobs.create(services.engine, request, lease=lease, job_id=job_id, bounds=bounds),
         what=DATABASE,
         notices=notices,
         end=time.monotonic() + PATIENCE_SECONDS,

@@ -1,4 +1,4 @@
-"""The periodic tasks: the purge's sweep, the outbox, and the burial of dead letters.
+"""The periodic tasks: the purge's sweeps of assets and of rows, the outbox, and the burial of dead letters.
 
 Their messages only ask: the work is done by tasks.rounds, in threads of the process of maintenance.
 """
@@ -13,28 +13,29 @@ import celery
 
 from db import periodic
 from db.errors import DatabaseFull
-from purge import status, sweeper
+from purge import history, status, sweeper
 from tasks import dead_letters, outage, outbox, queues
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-SWEEP, RESEND, BURY = status.SWEEP, "jobs.resend", "jobs.bury"
+SWEEP, FORGET, RESEND, BURY = status.SWEEP, history.FORGET, "jobs.resend", "jobs.bury"
 
 WORK: Mapping[str, Callable[[Runtime], object]] = {
     SWEEP: lambda rt: sweeper.sweep(rt.engine, rt.store),
+    FORGET: lambda rt: history.sweep(rt.engine, life=rt.settings.job_history),
     RESEND: lambda rt: outbox.resend(rt),
     BURY: lambda rt: dead_letters.bury(rt),
 }
-"""What each periodic task does: destroy what is due; send what stands still, and give up what its producer has given
-up; turn dead letters into failed jobs."""
+"""What each periodic task does: destroy what is due; delete rows whose term is over; send what stands still, and give
+up what its producer has given up; turn dead letters into failed jobs."""
 
 ASKED: Mapping[str, threading.Event] = {name: threading.Event() for name in WORK}
 """Set by a message that asks for a task, until a thread has begun with it."""
 
 
 def _make(name: str) -> None:
-    @celery.shared_task(name=name)  # type: ignore[untyped-decorator]
+    @celery.shared_task(name=name)
     def ask() -> None:
         ASKED[name].set()
 

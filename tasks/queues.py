@@ -12,7 +12,7 @@ MEDIA = "media"
 MAINTENANCE = "maintenance"
 DELIVERY_LIMIT = 3  # deliveries after the first; then the message is a dead letter
 
-PERIODIC = {"purge.sweep": 60.0, "jobs.resend": 10.0, "jobs.bury": 30.0}
+PERIODIC = {"purge.sweep": 60.0, "purge.forget": 900.0, "jobs.resend": 10.0, "jobs.bury": 30.0}
 """The periodic tasks and their periods in seconds."""
 
 QUORUM = {"x-queue-type": "quorum"}  # replicated, and counts deliveries

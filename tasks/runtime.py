@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from effects.runner import Runner
 
 
+CONNECTIONS = 6
+"""To the database, of each child: its task, its watch, what is destroyed beside it, and a store's progress at most."""
+
+
 class Runners:
     """The effects of this process, each set up when it is first wanted and then kept."""
 
@@ -93,7 +97,7 @@ def start(
     global _current
     if effects:
         models.use(settings)
-    engine = engines.connect(settings.resolved_database_url)
+    engine = engines.connect(settings.resolved_database_url, part="worker", connections=CONNECTIONS)
     migrate.ensure(engine)
     store = storage.connect(settings.resolved_storage_url)
     store.prepare()

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import jobs
+from db import backlog, jobs
 from db.rows import AssetRow, JobRow
 from db.states import Retention
 from db.tables import ASSETS
@@ -23,6 +23,7 @@ def create(
     job_id: uuid.UUID | None = None,
     due_at: datetime.datetime | None = None,
     deadline_at: datetime.datetime | None = None,
+    bounds: backlog.Bounds | None = None,
     **changes: Any,
 ) -> tuple[JobRow, AssetRow | None]:
     """A job that is uploading and its input, as `jobs.create` returns them."""
@@ -37,7 +38,7 @@ def create(
         "due_after": 22 * HOUR,
         "deadline_after": 24 * HOUR,
     }
-    job, asset = jobs.create(engine, jobs.Request(**values | changes), lease=lease, job_id=job_id)
+    job, asset = jobs.create(engine, jobs.Request(**values | changes), lease=lease, job_id=job_id, bounds=bounds)
     moments = {name: moment for name, moment in (("due_at", due_at), ("deadline_at", deadline_at)) if moment}
     if asset is None or not moments:
         return job, asset

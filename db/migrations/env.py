@@ -22,5 +22,5 @@ if given is not None:
 else:
     from settings import Settings
 
-    with engines.connect(Settings().resolved_database_url).begin() as opened:
+    with engines.connect(Settings().resolved_database_url, part="migration").begin() as opened:
         run(opened)

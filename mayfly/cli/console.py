@@ -16,6 +16,7 @@ import rich.console
 import typer
 from rich.markup import escape
 
+from db.errors import Overloaded
 from errors import MayflyError
 from mayfly.client import Client
 from mayfly.errors import JobFailed, WaitTimeout
@@ -71,7 +72,8 @@ def status_of(error: MayflyError) -> Exit:
         return Exit.FAILED
     if isinstance(error, WaitTimeout):
         return Exit.TIMEOUT if error.unreachable is None else Exit.UNREACHABLE
-    return Exit.UNREACHABLE if isinstance(error, AWAY) else Exit.USAGE
+    # Both pass by themselves: the same command may succeed later.
+    return Exit.UNREACHABLE if isinstance(error, (*AWAY, Overloaded)) else Exit.USAGE
 
 
 @contextlib.contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import rich.table
 import typer
 
+from db import patience
 from effects import registry
 from mayfly.cli import console, progress
 from mayfly.cli.console import people
@@ -57,7 +59,8 @@ def status(
 ) -> None:
     """Show jobs; without an id the newest ones."""
     over: WaitTimeout | None = None
-    with console.client() as client:
+    end = None if timeout is None else time.monotonic() + timeout
+    with patience.until(end), console.client() as client:
         found = [client.status(one) for one in job] if job else client.jobs(limit=20)
         if watch and found:
             found, over = _watched(client, found, timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import typer
@@ -61,6 +62,16 @@ def status(json: Json = False) -> None:
             )
         if alarm or full or sweeping.refused or any(overdue.values()):
             raise typer.Exit(Exit.FAILED)
+
+
+@app.command("history")
+def history(json: Json = False) -> None:
+    """Count, by day, the jobs and receipts whose rows are gone: by effect and final state, by class and promise."""
+    with console.client() as client:
+        for line, count in client.counted().items():
+            if json:
+                console.emit(dataclasses.asdict(line) | {"count": count})
+            people.print(f"{line.day}  {line.kind:<8} {line.name:<16} {line.outcome:<10} {count}")
 
 
 def _moment(moment: datetime.datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from db.errors import Overloaded
 from db.states import State
 from errors import MayflyError
 from mayfly.cli import console, progress
@@ -145,7 +146,8 @@ def _fetch(client: Client, job: Job, file: Path, out: Path, until: Waiting) -> P
 
 def _refused(error: MayflyError, file: Path, effect: str, *, json: bool) -> Exit:
     if json:
-        console.emit({"job": None, "state": None, "effect": effect, "result": None, "error": error.code})
+        later = {"retry_after": error.retry_after} if isinstance(error, Overloaded) else {}
+        console.emit({"job": None, "state": None, "effect": effect, "result": None, "error": error.code} | later)
     console.complain(error.code, f"{file.name}: {error}")
     return console.status_of(error)
 

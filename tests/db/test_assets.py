@@ -258,7 +258,7 @@ def test_the_schema_has_room_for_no_file_name_metadata_or_hash():
         "jobs": {
             *("id", "effect", "media", "state", "stage", "created_at", "finished_at", "sent_at", "retry_at"),
             *("attempt", "tries", "lease_until", "holder", "units_done", "units_total", "error", "error_text"),
-            *("started_at", "returns", "queued_at", "dead_letters"),
+            *("started_at", "returns", "queued_at", "dead_letters", "emptied_at", "input_bytes"),
             *PERSONAL,
         },
         "segments": {
@@ -274,6 +274,7 @@ def test_the_schema_has_room_for_no_file_name_metadata_or_hash():
         "receipts": {
             *("id", "asset_id", "job_id", "retention", "due_at", "deadline_at", "destroyed_at", "verified"),
         },
+        "daily_counts": {"day", "kind", "name", "outcome", "count"},
         "periodic_runs": {"task", "slot", "claimed_at"},
         "findings": {"name", "count", "last_at"},
     }

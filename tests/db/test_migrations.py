@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import uuid
 
 import alembic.autogenerate
 import alembic.command
@@ -88,6 +89,49 @@ def test_titles_of_chapters_that_were_kept_are_blanked(empty):
         alembic.command.downgrade(config(connection), "0003")
     migrate.ensure(empty)
     assert jobs.get(empty, job.id).video == {"source": {"width": 1, "chapters": ["", ""]}, "container": "MP4"}
+
+
+def test_rows_of_before_have_their_term_from_their_last_receipt_on(empty):
+    with empty.begin() as connection:
+        alembic.command.upgrade(config(connection), "0003")
+    ids = {name: uuid.uuid4().hex for name in ("emptied", "held", "living")}
+    moment = "2026-01-01 00:00:00+00"
+    with empty.begin() as connection:
+        for name, job in ids.items():
+            state = "running" if name == "living" else "done"
+            connection.execute(
+                sa.text(
+                    "insert into jobs (id, effect, media, state, stage, created_at, attempt, tries, units_done) "
+                    "values (:id, 'anime', 'image', :state, 'effect', :at, 1, 1, 1)"
+                ),
+                {"id": job, "state": state, "at": moment},
+            )
+            connection.execute(
+                sa.text(
+                    "insert into assets (id, job_id, retention, state, suffix, created_at, due_at, deadline_at) "
+                    "values (:id, :job, 'input', :state, '.jpg', :at, :at, :at)"
+                ),
+                {
+                    "id": uuid.uuid4().hex,
+                    "job": job,
+                    "state": "stored" if name == "held" else "destroyed",
+                    "at": moment,
+                },
+            )
+            connection.execute(
+                sa.text(
+                    "insert into receipts"
+                    " (id, asset_id, job_id, retention, due_at, deadline_at, destroyed_at, verified)"
+                    " values (:id, :asset, :job, 'input', :at, :at, :at, 'absent')"
+                ),
+                {"id": uuid.uuid4().hex, "asset": uuid.uuid4().hex, "job": job, "at": moment},
+            )
+    migrate.ensure(empty)
+    with empty.connect() as connection:
+        found = dict(connection.execute(sa.select(JOBS.c.id, JOBS.c.emptied_at)).all())
+    emptied = found[uuid.UUID(ids["emptied"])]
+    assert (emptied.year, emptied.month, emptied.day) == (2026, 1, 1)
+    assert [found[uuid.UUID(ids[name])] for name in ("held", "living")] == [None, None]
 
 
 def test_an_upgrade_that_fails_leaves_nothing_behind(empty):

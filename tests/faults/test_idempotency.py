@@ -3,6 +3,7 @@
 import io
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -89,6 +90,23 @@ def test_another_request_under_the_same_key_is_refused_by_name(client, submit, p
     with client._engine.connect() as connection:
         count = sa.select(sa.func.count()).select_from(JOBS).where(JOBS.c.owner == owner)
         assert connection.execute(count).scalar() == 1
+
+
+def test_a_repetition_is_no_error_to_the_server(client, submit):
+    """An error leaves the values of the row, and so the key, in the server's log."""
+    first, errors = submit(), []
+
+    def note(context):
+        errors.append(context.original_exception)
+
+    sa.event.listen(client._engine, "handle_error", note)
+    assert submit() == first
+    with pytest.raises(KeyTaken):
+        submit(params={"seconds": 2})
+    with ThreadPoolExecutor(4) as pool:
+        assert len({job.id for job in pool.map(lambda _: submit(idempotency_key="together"), range(4))}) == 1
+    sa.event.remove(client._engine, "handle_error", note)
+    assert errors == []
 
 
 def test_a_key_is_its_owners_own(submit, owner):

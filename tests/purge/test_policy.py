@@ -44,9 +44,9 @@ def test_no_policy_exceeds_a_maximum(retention):
         Policy({retention: MAXIMUM[retention] + SECOND})
 
 
-@pytest.mark.parametrize("name", ["input_retention", "result_retention"])
+@pytest.mark.parametrize("name", ["input_retention", "result_retention", "job_history"])
 def test_no_setting_exceeds_a_maximum(name, monkeypatch):
-    longest = {"input_retention": 24 * 3600, "result_retention": 15 * 24 * 3600}[name]
+    longest = {"input_retention": 24 * 3600, "result_retention": 15 * 24 * 3600, "job_history": 15 * 24 * 3600}[name]
     Policy.of(Settings(**{name: longest}))
     for seconds in (longest + 1, float("inf"), float("nan"), 0, -1):
         monkeypatch.setenv(f"MAYFLY_{name.upper()}", str(seconds))

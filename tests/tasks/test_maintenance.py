@@ -1,9 +1,12 @@
 """The periodic tasks, by the slot; their messages only ask."""
 
 import pytest
+import sqlalchemy as sa
 
-from db import assets, periodic
+from db import assets, jobs, periodic
 from db.errors import DatabaseFull, DatabaseMissing
+from db.states import State
+from db.tables import JOBS, PERIODIC_RUNS
 from tasks import maintenance, queues
 from tests import clock
 
@@ -47,6 +50,19 @@ def test_the_outbox_runs_once_a_slot(slotted, job):
     job()
     maintenance.run(slotted, maintenance.RESEND)
     assert slotted.sender.sent == [first]
+
+
+def test_rows_go_when_the_settings_say(rt, job):
+    first = job()
+    jobs.end(rt.engine, first, to=State.CANCELLED)
+    for asset in assets.of_job(rt.engine, first):
+        assets.record_destruction(rt.engine, asset, verified="absent")
+    for ago, left in ((rt.settings.job_history - 60, [first]), (rt.settings.job_history + 60, [])):
+        with rt.engine.begin() as connection:
+            connection.execute(sa.update(JOBS).values(emptied_at=clock.after(-ago)))
+            connection.execute(sa.delete(PERIODIC_RUNS))
+        maintenance.run(rt, maintenance.FORGET)
+        assert [row.id for row in jobs.recent(rt.engine, limit=9)] == left
 
 
 def test_the_dead_letters_are_buried(rt, monkeypatch):
