@@ -150,9 +150,14 @@ def _image(
     bounds: Limits,
     settings: Settings,
 ) -> None:
-    from media import image
+    from media import image, probe
 
+    scale = runner.scale(params)
+    _, size = probe.look(source, bounds)
+    if size is not None:
+        bounds.check_result(wanted, size[0] * scale, size[1] * scale)
     picture = image.decode(source, bounds)
+    bounds.check_result(wanted, picture.rgb.shape[-1] * scale, picture.rgb.shape[-2] * scale)
     result = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
     target.write_bytes(image.encode(result, wanted, quality=settings.image_quality))
 
@@ -170,6 +175,8 @@ def _video(
     from media import containers, probe, video
 
     info = probe.probe_video(source, bounds)
+    scale = runner.scale(params)
+    bounds.check_result(wanted, info.width * scale, info.height * scale)
     if not containers.holds(wanted, info):
         raise InvalidTarget(
             f"{wanted.suffix} cannot hold this sound or these subtitles as they are: name a target that ends in .mkv"
