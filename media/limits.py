@@ -59,19 +59,16 @@ class Limits:
 
     def check_result(self, found: Format, width: int, height: int) -> None:
         """Check the size in pixels that a result would have, by its format and our limits. Raises ResultTooLarge."""
-        side, allowed = MOST_SIDES[found.name], self.max_result_pixels
+        side = MOST_SIDES[found.name]
         if found.kind == "video":
-            allowed = self.max_result_frame_pixels
-        size = f"the result would be {width}×{height} pixels"
+            allowed = max(self.max_result_frame_pixels, self.max_frame_pixels)
+        else:
+            allowed = max(self.max_result_pixels, self.max_pixels)
+        size, advice = f"the result would be {width}×{height} pixels", "choose a smaller scale, or send a smaller file"
         if max(width, height) > side:
-            raise ResultTooLarge(
-                f"{size}, and {found.name} holds at most {side:,} along each side: choose a smaller scale, or send another "
-                "format"
-            )
+            raise ResultTooLarge(f"{size}, and {found.name} holds at most {side:,} along each side: {advice}")
         if width * height > allowed:
-            raise ResultTooLarge(
-                f"{size}, and at most {allowed:,} pixels in all are made: choose a smaller scale, or send a smaller file"
-            )
+            raise ResultTooLarge(f"{size}, and at most {allowed:,} in all are made: {advice}")
 
     def check_length(self, frames: int, seconds: float) -> None:
         """Check how long a video is, by its header or as far as it was decoded. Raises TooLarge."""
