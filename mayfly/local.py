@@ -19,7 +19,7 @@ from media.errors import WrongKind
 from media.limits import Limits
 from media.output import Output
 from settings import Settings
-from tasks import limits, models
+from tasks import inline, limits, models
 
 if TYPE_CHECKING:
     from effects.runner import Runner
@@ -64,6 +64,7 @@ def apply(
     """
     settings = settings or Settings()
     registry.load(settings.effect_modules)
+    inline.use()
     declared = registry.declaration(effect)
     validated = registry.parameters(effect, params or {})
     bounds = limits.of(settings)
@@ -107,6 +108,7 @@ def report(
     """What an effect that reports says of a picture, as plain data; arguments and errors as `apply`."""
     settings = settings or Settings()
     registry.load(settings.effect_modules)
+    inline.use()
     if not registry.declaration(effect).report:
         raise InvalidTarget("this effect makes a picture or video: use apply, with a file for its result")
     from media import image

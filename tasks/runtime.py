@@ -20,7 +20,7 @@ from media.storage import Store
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings
-from tasks import limits, models, outage
+from tasks import inline, limits, models, outage
 from tasks.sender import Sender
 from tasks.working import Working
 
@@ -91,6 +91,7 @@ def start(
     """
     global _current
     models.use(settings)
+    inline.use()
     engine = engines.connect(settings.resolved_database_url)
     migrate.ensure(engine)
     store = storage.connect(settings.resolved_storage_url)
