@@ -89,7 +89,7 @@ def picture(name, size):
         (UnknownEffect, "", {}, "photo"),
         (InvalidParameters, "enhance", {"scale": 3}, "photo"),
         (InvalidParameters, "enhance", {"zoom": 3}, "photo"),
-        (InvalidParameters, "sleep", {"seconds": "long"}, "photo"),
+        (InvalidParameters, "sleep", {"seconds": "lengthy"}, "photo"),
         (InvalidParameters, "sleep", {"seconds": float("nan")}, "photo"),
         (EmptyFile, "anime", {}, b""),
         (UnsupportedMedia, "anime", {}, b"hello, I am a text"),
@@ -109,7 +109,7 @@ def test_what_is_refused_leaves_nothing(client, photo, error, effect, params, so
     with pytest.raises(error) as raised:
         client.submit(photo if source == "photo" else source, effect, params)
     assert raised.value.code == error.code
-    assert "anna" not in str(raised.value) and "long" not in str(raised.value)
+    assert "anna" not in str(raised.value) and "lengthy" not in str(raised.value)
     assert stored(client) == (0, 0, 0)
 
 

@@ -164,7 +164,9 @@ def test_a_profile_of_any_size_is_not_read():
     source = Image.new("RGB", (4, 4), (250, 10, 10))
     for size, applied in [(pixels_of.MAX_PROFILE_BYTES, True), (pixels_of.MAX_PROFILE_BYTES + 4, False)]:
         padded = size.to_bytes(4, "big") + profile[4:] + bytes(size - len(profile))
-        red_level, green_level, _ = pixels(image.decode(saved(source, icc_profile=padded), LIMITS))[0, 0].astype(int)
+        red_level, green_level, _ = pixels(image.decode(saved(source, "JPEG", icc_profile=padded), LIMITS))[
+            0, 0
+        ].astype(int)
         assert (green_level > red_level) == applied
 
 

@@ -42,6 +42,10 @@ def test_it_says_what_confines_it(decoder):
     assert decoder.holds is None
     assert ask(decoder, "fine") == "fine"
     assert decoder.holds == OFFERED
+    if OFFERED & Kind.CALLS:
+        # One filter since its start, and one of its own, which closes what it needed to start.
+        lines = Path(f"/proc/{decoder.pid}/status").read_text().splitlines()
+        assert [line.split()[1] for line in lines if line.startswith("Seccomp_filters")] in (["2"], [])
 
 
 def test_it_has_nothing_of_ours(decoder):

@@ -103,7 +103,7 @@ def test_resources_bind():
         assert child.wait() == 0
     found = {line[:25].strip(): line[25:].split()[:2] for line in lines}
     assert found["Max address space"] == [str(2**30)] * 2
-    assert found["Max cpu time"] == ["7", "7"]
+    assert found["Max cpu time"] == ["7", "8"]
     assert found["Max file size"] == ["12345", "12345"]
     assert found["Max open files"] == ["99", "99"]
     assert found["Max core file size"] == ["0", "0"]

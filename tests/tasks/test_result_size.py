@@ -42,7 +42,7 @@ def picture(name, size):
 
 @pytest.mark.parametrize("name", ["WEBP", "JPEG", "PNG"])
 def test_a_picture(rt, job, enlarging, name):
-    job_id = job(content=picture(name, (700, 2000)), effect=EFFECT, suffix=f".{name.lower()}")
+    job_id = job(content=picture(name, (700, 2000)), effect=EFFECT, suffix=f".{name.lower()}", stage=Stage.EFFECT)
     attempt.run(rt, job_id, Stage.EFFECT, effect._work)
     assert code(rt, job_id) == "result_too_large"
 
