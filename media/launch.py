@@ -69,7 +69,7 @@ def start(
             child = subprocess.Popen(
                 argv,
                 executable=program,
-                env=environment() | variables,
+                env={**environment(), **variables},
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
                 stderr=subprocess.PIPE if stderr else subprocess.DEVNULL,

@@ -53,7 +53,7 @@ def main(decoder: str, status: int) -> None:
         decoder: the name of the module that decodes.
         status: the file descriptor on which this process, and never a forked one, says how it went.
     """
-    module: Decoder = importlib.import_module(decoder)  # type: ignore[assignment]
+    module: Decoder = importlib.import_module(decoder)
     module.warm_up()
     holds = confinement.enter(None)
     _keep_memory()
