@@ -47,6 +47,12 @@ def test_a_picture(rt, job, enlarging, name):
     assert code(rt, job_id) == "result_too_large"
 
 
+def test_the_header_is_asked_before_the_picture_is_decoded(rt, job, enlarging):
+    job_id = job(content=picture("PNG", (700, 2000))[:200], effect=EFFECT, suffix=".png", stage=Stage.EFFECT)
+    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    assert code(rt, job_id) == "result_too_large"
+
+
 def test_a_video_whose_scale_a_worker_alone_knows(rt, job, enlarging, tmp_path):
     clip = clips.make(tmp_path / "clip.mp4", size="320x180")
     job_id = job(content=clip.read_bytes(), media="video", suffix=".mp4", effect=EFFECT)
