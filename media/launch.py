@@ -83,8 +83,17 @@ def start(
 
     # A child may do what the thread may that starts it, and this one ends with that.
     thread = threading.Thread(target=confined, name="media-start")
-    thread.start()
-    thread.join()
+    try:
+        thread.start()
+        thread.join()
+    except BaseException:
+        # Ctrl-C: nobody would know of a child that has just been started.
+        thread.join()
+        for child in started:
+            if not isinstance(child, Exception):
+                child.kill()
+                child.communicate()
+        raise
     found = started[0]
     if isinstance(found, OSError):
         raise _fault(found.errno) from None

@@ -6,8 +6,10 @@ import errno
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from media import confinement, hardware, preview, probe, process, segments, video
@@ -118,3 +120,20 @@ def test_time_of_a_processor_ends_by_its_name():
 def test_a_target_that_cannot_be_made(tmp_path):
     with pytest.raises(MachineFault):
         said("true", access=Access(writes=[tmp_path / "missing" / "target"]))
+
+
+def test_an_interruption_while_a_child_starts_leaves_none(monkeypatch):
+    joins = []
+
+    def join(thread, timeout=None):
+        original(thread, timeout)
+        if thread.name == "media-start" and not joins:
+            joins.append(thread)
+            raise KeyboardInterrupt
+
+    original = threading.Thread.join
+    monkeypatch.setattr(threading.Thread, "join", join)
+    with pytest.raises(KeyboardInterrupt):
+        said("sleep", "300")
+    assert joins
+    assert not [one for one in psutil.Process().children() if one.name() == "sleep"]
