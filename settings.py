@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     max_pixels: int = Field(50_000_000, gt=0, description="of a picture")
     max_frame_pixels: int = Field(4096 * 2304, gt=0, description="of a video's frame")
     max_side: int = Field(16_384, gt=0, description="of a picture or frame")
+    max_result_pixels: int = Field(256_000_000, gt=0, description="of what an effect makes of a picture")
+    max_result_frame_pixels: int = Field(4 * 4096 * 2304, gt=0, description="of a frame of what it makes of a video")
     max_frames: int = Field(36_000, gt=0)
     max_seconds: float = Field(600, gt=0)
     max_rate: int = Field(240, gt=0, description="frames a second of a video")

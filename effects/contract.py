@@ -25,6 +25,14 @@ class Parameters(pydantic.BaseModel):
     def check_media(self, media: Media) -> None:
         """Raise InvalidParameters where these parameters do not go with a kind of media that the effect takes."""
 
+    def result_size(self, width: int, height: int) -> tuple[int, int] | None:
+        """Width and height in pixels of what the effect makes of a picture or frame of this size.
+
+        Known before anything is uploaded, so that what would be too large is refused there. None where a worker alone
+        knows, because it depends on an installed model.
+        """
+        return width, height
+
 
 class Media(enum.StrEnum):
     """The kinds of media an upload can be."""
@@ -119,8 +127,9 @@ class Effect(Generic[P]):
         """Load weights and constants onto `device`. Raises WeightsError."""
 
     def scale(self, params: P) -> int:
-        """Output pixels per input pixel along each side, for these parameters."""
-        return 1
+        """Output pixels per input pixel along each side, for these parameters, as their `result_size` says."""
+        size = params.result_size(1, 1)
+        return 1 if size is None else size[0]
 
     def channels(self, params: P) -> int:
         """3, or 4 where `apply` makes opacity, too, not premultiplied. Of a video an effect makes 3 always."""

@@ -18,7 +18,7 @@ from db.errors import DatabaseFull
 from effects import registry
 from effects.contract import Locality
 from errors import MayflyError
-from media import storage
+from media import confinement, storage
 from purge import status
 from settings import Settings
 
@@ -46,6 +46,7 @@ def run(settings: Settings) -> list[Check]:
         "sweep": _sweep,
         "worker": _worker,
         "ffmpeg": _ffmpeg,
+        "confinement": _confinement,
         "devices": _devices,
     }
     found = []
@@ -165,6 +166,11 @@ def _ffmpeg(_: Settings) -> str:
         listing = subprocess.run([name, "-version"], capture_output=True, text=True, timeout=10, check=True)
         found.append(" ".join(listing.stdout.split()[:3]))
     return ", ".join(found)
+
+
+def _confinement(_: Settings) -> str:
+    """What keeps a decoder that was taken over by its file from everything else."""
+    return confinement.describe(confinement.offered())
 
 
 def _devices(_: Settings) -> str:

@@ -30,7 +30,7 @@ from purge import status as purge_status
 from purge import sweeper
 from purge.policy import Policy
 from settings import Settings
-from tasks import limits
+from tasks import inline, limits
 
 
 class Client:
@@ -53,6 +53,7 @@ class Client:
         self._limits = limits.of(self.settings)
         self._services = Services(self.settings)
         registry.load(self.settings.effect_modules)
+        inline.use()
 
     def __enter__(self) -> Self:
         return self

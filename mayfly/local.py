@@ -19,7 +19,7 @@ from media.errors import WrongKind
 from media.limits import Limits
 from media.output import Output
 from settings import Settings
-from tasks import limits, models
+from tasks import inline, limits, models
 
 if TYPE_CHECKING:
     from effects.runner import Runner
@@ -64,6 +64,7 @@ def apply(
     """
     settings = settings or Settings()
     registry.load(settings.effect_modules)
+    inline.use()
     declared = registry.declaration(effect)
     validated = registry.parameters(effect, params or {})
     bounds = limits.of(settings)
@@ -107,6 +108,7 @@ def report(
     """What an effect that reports says of a picture, as plain data; arguments and errors as `apply`."""
     settings = settings or Settings()
     registry.load(settings.effect_modules)
+    inline.use()
     if not registry.declaration(effect).report:
         raise InvalidTarget("this effect makes a picture or video: use apply, with a file for its result")
     from media import image
@@ -150,9 +152,14 @@ def _image(
     bounds: Limits,
     settings: Settings,
 ) -> None:
-    from media import image
+    from media import image, probe
 
+    scale = runner.scale(params)
+    _, size = probe.look(source, bounds)
+    if size is not None:
+        bounds.check_result(wanted, size[0] * scale, size[1] * scale)
     picture = image.decode(source, bounds)
+    bounds.check_result(wanted, picture.rgb.shape[-1] * scale, picture.rgb.shape[-2] * scale)
     result = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
     target.write_bytes(image.encode(result, wanted, quality=settings.image_quality))
 
@@ -170,6 +177,8 @@ def _video(
     from media import containers, probe, video
 
     info = probe.probe_video(source, bounds)
+    scale = runner.scale(params)
+    bounds.check_result(wanted, info.width * scale, info.height * scale)
     if not containers.holds(wanted, info):
         raise InvalidTarget(
             f"{wanted.suffix} cannot hold this sound or these subtitles as they are: name a target that ends in .mkv"

@@ -15,6 +15,7 @@ from effects import registry
 from effects.contract import Declaration, Locality, Media, Parameters
 from mayfly import source
 from mayfly.errors import DeviceEffect, InvalidReference
+from media import sizes
 from media.errors import WrongKind
 from media.limits import Limits
 from media.output import Output
@@ -59,7 +60,9 @@ class Wanted:
         return cls(declared=declared, parameters=parameters, owner=owner, consent=consent, key=key, output=wishes)
 
     def check_upload(self, stream: BinaryIO, size: int, limits: Limits) -> Format:
-        """What the file is by its first bytes. Raises InvalidSource, MediaError, InvalidParameters."""
+        """What the file is by its first bytes; what is too large, or would become so, is refused as far as a picture's
+        header says it. Raises InvalidSource, MediaError, InvalidParameters.
+        """
         start = stream.tell()
         found = sniff(source.read(stream, HEAD_BYTES))
         stream.seek(start)
@@ -68,6 +71,9 @@ class Wanted:
             raise WrongKind(f"this effect takes no {found.kind}: send it {wanted}")
         self.parameters.check_media(Media(found.kind))
         limits.check_bytes(found.kind, size)
+        if Media(found.kind) is Media.IMAGE and (shown := sizes.read(stream, found)) is not None:
+            limits.check_picture(*shown)
+            check_result(self.parameters, found, *shown, limits)
         return found
 
     def request(self, found: Format, stream: BinaryIO, size: int, policy: Policy) -> jobs.Request:
@@ -106,6 +112,12 @@ class Wanted:
         }
         canonical = json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()
         return hmac.new(key.encode(), canonical, hashlib.sha256).hexdigest()
+
+
+def check_result(parameters: Parameters, found: Format, width: int, height: int, limits: Limits) -> None:
+    """Whether a result can be as large as the effect makes it, as far as that is known here. Raises ResultTooLarge."""
+    if (size := parameters.result_size(width, height)) is not None:
+        limits.check_result(found, *size)
 
 
 def _is_reference(value: object) -> bool:

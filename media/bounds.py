@@ -7,6 +7,7 @@ they are there to end what runs wild.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -32,6 +33,11 @@ def batch(wanted: int, width: int, height: int) -> int:
 def decoder(width: int, height: int) -> Resources:
     """The kernel's limits for a child that decodes frames of this size; it writes no file."""
     return Resources(memory=2 * GIB + _threads() + 64 * 3 * width * height, file_bytes=0)
+
+
+def copier(width: int, height: int, *, free: int) -> Resources:
+    """The kernel's limits for a child that copies packets of such frames into a file, with `free` bytes on the disk."""
+    return dataclasses.replace(decoder(width, height), file_bytes=max(0, free - RESERVE_BYTES))
 
 
 def encoder(width: int, height: int, *, free: int, hardware: bool) -> Resources:

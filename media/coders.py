@@ -13,6 +13,7 @@ from typing import Self
 import torch
 
 from media import bounds, ffmpeg, matroska, pipes
+from media.confinement import Access
 from media.errors import DamagedMedia
 from media.limits import Limits
 from media.probe import VideoInfo
@@ -59,6 +60,7 @@ class Decoder:
                 stdout=True,
                 pass_fds=[writing],
                 resources=bounds.decoder(info.width, info.height),
+                access=Access(reads=[source]),
             )
         except BaseException:
             self._timestamps.close()
@@ -146,6 +148,7 @@ class Encoder:
         timeout: float,
         stall: float,
         resources: Resources | None = None,
+        access: Access,
     ) -> None:
         """Start `command`, which gets frames of `depth` bits, 8 or 16; `shift` is taken from each timestamp, since the
         stream's must not be negative.
@@ -153,7 +156,7 @@ class Encoder:
         self._unit = info.time_base * matroska.NANOSECONDS
         self._shift = shift
         self._size = 3 * width * height * depth // 8
-        self._child = Child(command, timeout=timeout, stall=stall, stdin=True, resources=resources)
+        self._child = Child(command, timeout=timeout, stall=stall, stdin=True, resources=resources, access=access)
         self._head = matroska.header(width, height, info.rate, matroska.GBRP if depth == 8 else matroska.GBRP16)
 
     def write(self, frame: torch.Tensor, timestamp: int) -> None:

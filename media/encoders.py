@@ -19,6 +19,7 @@ Works = Callable[[str, int, int, str], bool]
 
 HEVC_MIN_SIDE = 16
 SVT_MIN_SIDE = 64
+SVT_MAX_HEIGHT = 8704
 _NVENC = {"h264": "h264_nvenc", "hevc": "hevc_nvenc", "av1": "av1_nvenc"}
 _SVT_PRESETS = (12, 11, 10, 9, 8, 7, 6, 5, 4, 3)
 _AOM_SPEEDS = (8, 8, 8, 7, 6, 5, 4, 3, 2, 1)
@@ -81,7 +82,7 @@ def choose(output: Output, *, width: int, height: int, deep: bool, works: Works)
         name, options = "libx264", x264(output)
     elif codec == "hevc":
         name, options = "libx265", x265(output)
-    elif even and min(width, height) >= SVT_MIN_SIDE:
+    elif even and min(width, height) >= SVT_MIN_SIDE and height <= SVT_MAX_HEIGHT:
         name, options = "libsvtav1", svtav1(output)
     else:
         name, options = "libaom-av1", aom(output)

@@ -6,6 +6,7 @@ MediaError
 ├── DamagedMedia      damaged_media      truncated or corrupt
 ├── WrongKind         wrong_kind         a picture where a video is wanted, or the reverse
 ├── TooLarge          too_large          over a limit in bytes, pixels, frames, seconds or memory
+│   └── ResultTooLarge  result_too_large  what the effect would make is larger than its format, or a limit, allows
 ├── MediaTimeout      media_timeout      reading or writing it took longer than allowed
 └── MediaToolError    media_tool_failed  ffmpeg failed for a reason of the machine's: the only one worth a retry
     └── MachineFault  machine_fault      surely the machine's: a file cannot be written, a program not be started
@@ -52,6 +53,10 @@ class WrongKind(MediaError):
 
 class TooLarge(MediaError):
     code = "too_large"
+
+
+class ResultTooLarge(TooLarge):
+    code = "result_too_large"
 
 
 class MediaTimeout(MediaError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 
 from media import process
+from media.confinement import Access
 from media.errors import MediaError
 
 SECONDS = 20.0
@@ -17,7 +18,8 @@ SECONDS = 20.0
 def works(encoder: str, width: int, height: int, pixels: str) -> bool:
     """Whether the encoder takes frames of this size and format; tried once a process, by encoding three frames."""
     try:
-        return process.run(trial(encoder, width, height, pixels), timeout=SECONDS).code == 0
+        command = trial(encoder, width, height, pixels)
+        return process.run(command, timeout=SECONDS, access=Access(devices=True)).code == 0
     except MediaError:
         return False
 

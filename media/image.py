@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import struct
-import zlib
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageCms
+from PIL import Image
 from torch.nn import functional
 
-from media import probe, sniff
-from media.errors import DamagedMedia
+from media import photos, probe, sniff
 from media.limits import Limits
 
 QUALITY = 92
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution
-_MAX_PROFILE_BYTES = 4 * 1024**2
-_ORIENTATION = 0x0112
-_TRANSPOSES = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,29 +47,18 @@ class Picture:
 
 
 def decode(source: Path | bytes, limits: Limits) -> Picture:
-    """Decode a picture; of an animated one, the first frame.
+    """Decode a picture, in the confined child (media.photos); of an animated one, the first frame.
 
     Raises:
-        EmptyFile, UnsupportedMedia, WrongKind, TooLarge: as probe.probe_image.
+        EmptyFile, UnsupportedMedia, WrongKind, TooLarge: as probe.probe_image; TooLarge by its need of memory, too.
         DamagedMedia: truncated or corrupt.
+        MediaTimeout: its decoder took too long.
+        MediaToolError: the decoder failed for a reason of the machine's.
     """
-    found = probe.probe_image(source, limits).format
-    with probe.open_image(source, found) as opened:
-        try:
-            opened.load()
-            orientation = opened.getexif().get(_ORIENTATION)
-            picture = _eight_bits(opened)
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-        except (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, struct.error, zlib.error):
-            raise DamagedMedia from None
-        alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
-        picture = _srgb(picture, opened.info.get("icc_profile"))
-    transpose = _TRANSPOSES.get(orientation) if isinstance(orientation, int) else None
-    if transpose is not None:
-        picture = picture.transpose(transpose)
-        alpha = alpha.transpose(transpose) if alpha is not None else None
-    return Picture(_tensor(picture), None if alpha is None else _tensor(alpha), found)
+    found, _ = probe.look(source, limits)
+    decoded = photos.decode(source if isinstance(source, bytes) else source.read_bytes(), found, limits)
+    planes = torch.frombuffer(decoded.data, dtype=torch.uint8).view(decoded.planes, decoded.height, decoded.width)
+    return Picture(planes[:3], planes[3:] if decoded.planes == 4 else None, found)
 
 
 def encode(picture: Picture, format: sniff.Format | None = None, *, quality: int = QUALITY) -> bytes:  # noqa: A002
@@ -115,35 +89,3 @@ def encode(picture: Picture, format: sniff.Format | None = None, *, quality: int
     else:
         raise ValueError("a picture is encoded as JPEG, PNG or WebP")
     return output.getvalue()
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        levels = np.asarray(picture).astype(np.int64).clip(0, 65_535)
-        return Image.fromarray(((levels * 255 + 32_767) // 65_535).astype(np.uint8))
-    return picture
-
-
-def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if picture.mode not in ("RGB", "L", "CMYK"):
-        picture = picture.convert("RGB")
-    if profile and len(profile) <= _MAX_PROFILE_BYTES:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if not (picture.mode == "RGB" and ImageCms.getProfileDescription(source).startswith("sRGB")):
-                converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-                if converted is not None:
-                    return converted
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            # A broken profile, or one of other channels than the picture's, says nothing about its colours.
-            pass
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _tensor(picture: Image.Image) -> torch.Tensor:
-    planes = picture.split()
-    result = torch.empty((len(planes), picture.height, picture.width), dtype=torch.uint8)
-    flat = result.view(len(planes), -1).numpy()
-    for target, plane in zip(flat, planes, strict=True):
-        target[:] = np.frombuffer(plane.tobytes(), np.uint8)
-    return result

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from media.errors import EmptyFile, TooLarge
+from media.errors import EmptyFile, ResultTooLarge, TooLarge
+from media.sniff import Format
+
+_VIDEOS = dict.fromkeys(("MP4", "MOV", "MKV", "WEBM", "GIF"), 16_384)
+MOST_SIDES = {"JPEG": 65_500, "PNG": 1_000_000, "WEBP": 16_383} | _VIDEOS
+"""Pixels along each side that a result can have, by its format: what libjpeg, Pillow (which reads PNG), libwebp and the
+encoders of video take. Of a video the source's format names the result's, which is MP4, MOV or MKV."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,6 +23,8 @@ class Limits:
         max_pixels: width × height of a picture.
         max_frame_pixels: width × height of a video's frame.
         max_side: width or height of either, in pixels.
+        max_result_pixels: width × height of what an effect makes of a picture.
+        max_result_frame_pixels: width × height of a frame of what an effect makes of a video.
         max_frames: frames of a video.
         max_seconds: duration of a video, from its first timestamp to its last.
         max_rate: frames of a video in any second.
@@ -27,6 +35,8 @@ class Limits:
     max_pixels: int = 50_000_000
     max_frame_pixels: int = 4096 * 2304
     max_side: int = 16_384
+    max_result_pixels: int = 256_000_000
+    max_result_frame_pixels: int = 4 * 4096 * 2304
     max_frames: int = 36_000
     max_seconds: float = 600
     max_rate: int = 240
@@ -46,6 +56,19 @@ class Limits:
     def check_frame(self, width: int, height: int) -> None:
         """Check the size in pixels of a video's frame. Raises TooLarge."""
         self._check_pixels("frame", width, height, self.max_frame_pixels)
+
+    def check_result(self, found: Format, width: int, height: int) -> None:
+        """Check the size in pixels that a result would have, by its format and our limits. Raises ResultTooLarge."""
+        side = MOST_SIDES[found.name]
+        if found.kind == "video":
+            allowed = max(self.max_result_frame_pixels, self.max_frame_pixels)
+        else:
+            allowed = max(self.max_result_pixels, self.max_pixels)
+        size, advice = f"the result would be {width}×{height} pixels", "choose a smaller scale, or send a smaller file"
+        if max(width, height) > side:
+            raise ResultTooLarge(f"{size}, and {found.name} holds at most {side:,} along each side: {advice}")
+        if width * height > allowed:
+            raise ResultTooLarge(f"{size}, and at most {allowed:,} in all are made: {advice}")
 
     def check_length(self, frames: int, seconds: float) -> None:
         """Check how long a video is, by its header or as far as it was decoded. Raises TooLarge."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from media import bounds, encoders, ffmpeg, process
+from media.confinement import Access
 from media.errors import DamagedMedia
 from media.limits import Limits
 from media.output import Output
@@ -49,7 +50,13 @@ def poster(source: Path, info: VideoInfo, limits: Limits, *, at: float | None = 
     # A clip may end before its duration says.
     for moment in (start, 0):
         command = poster_command(source, info, limits, at=moment, candidates=candidates)
-        found = process.run(command, timeout=SECONDS, max_output=_MAX_POSTER_BYTES, resources=resources)
+        found = process.run(
+            command,
+            timeout=SECONDS,
+            max_output=_MAX_POSTER_BYTES,
+            resources=resources,
+            access=Access(reads=[source]),
+        )
         if picture := ffmpeg.check(found):
             return picture
     raise DamagedMedia
@@ -108,7 +115,10 @@ def side_by_side(
     memory = sum(child.memory or 0 for child in children)
     try:
         finished = process.run(
-            command, timeout=timeout, resources=process.Resources(memory=memory, file_bytes=_MAX_BYTES)
+            command,
+            timeout=timeout,
+            resources=process.Resources(memory=memory, file_bytes=_MAX_BYTES),
+            access=Access(reads=[source, result], writes=[target]),
         )
         ffmpeg.check(finished)
     except BaseException:

@@ -6,16 +6,15 @@ import dataclasses
 import io
 import json
 import re
-import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pydantic
-from PIL import Image
 
-from media import ffmpeg, process, sniff
-from media.errors import DamagedMedia, TooLarge, UnsupportedMedia, WrongKind
+from media import ffmpeg, process, sizes, sniff
+from media.confinement import Access
+from media.errors import DamagedMedia, UnsupportedMedia, WrongKind
 from media.limits import Limits
 
 PROBE_SECONDS = 30
@@ -133,27 +132,24 @@ def probe_image(source: Path | bytes, limits: Limits) -> ImageInfo:
         TooLarge: over a limit in bytes or pixels.
         DamagedMedia: the header cannot be read.
     """
-    head, size = _start(source)
+    found, size = look(source, limits)
+    if size is None:
+        raise DamagedMedia
+    return ImageInfo(width=size[0], height=size[1], format=found)
+
+
+def look(source: Path | bytes, limits: Limits) -> tuple[sniff.Format, tuple[int, int] | None]:
+    """What a picture is, and its stored width and height where its header says so; raises else as `probe_image`."""
+    head, length = _start(source)
     found = sniff.sniff(head)
     if found.kind != "image":
         raise WrongKind("a picture is wanted: send JPEG, PNG or WebP")
-    limits.check_bytes("image", size)
-    with open_image(source, found) as picture:
-        limits.check_picture(*picture.size)
-        return ImageInfo(width=picture.width, height=picture.height, format=found)
-
-
-def open_image(source: Path | bytes, found: sniff.Format) -> Image.Image:
-    """Open a picture with the decoder of its format alone, without decoding it. Raises DamagedMedia, TooLarge."""
-    try:
-        with warnings.catch_warnings():
-            # Its size is checked against our own limits before anything is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=[found.name])
-    except Image.DecompressionBombError:
-        raise TooLarge("the picture has too many pixels: send a smaller one") from None
-    except (OSError, SyntaxError, ValueError, IndexError, KeyError, OverflowError, TypeError):
-        raise DamagedMedia from None
+    limits.check_bytes("image", length)
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+        size = sizes.read(stream, found)
+    if size is not None:
+        limits.check_picture(*size)
+    return found, size
 
 
 def probe_video(source: Path, limits: Limits) -> VideoInfo:
@@ -169,7 +165,12 @@ def probe_video(source: Path, limits: Limits) -> VideoInfo:
     if sniff.sniff(head).kind != "video":
         raise WrongKind("a video is wanted: send MP4, MOV, MKV, WebM or GIF")
     limits.check_bytes("video", size)
-    finished = process.run(ffmpeg.probe(source, limits), timeout=PROBE_SECONDS, resources=ffmpeg.PROBE_RESOURCES)
+    finished = process.run(
+        ffmpeg.probe(source, limits),
+        timeout=PROBE_SECONDS,
+        resources=ffmpeg.PROBE_RESOURCES,
+        access=Access(reads=[source]),
+    )
     output = ffmpeg.check(finished)
     try:
         info = _video_info(json.loads(output))

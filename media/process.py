@@ -1,30 +1,29 @@
-"""The one place that starts child processes: owns their time, output, last words, process group and end."""
+"""Runs media tools: owns a child's limits, time, output, last words, process group and end."""
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import os
 import resource
 import selectors
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Self
 
-from media.errors import MachineFault, MediaTimeout
+from media import launch
+from media.confinement import Access
+from media.errors import MediaTimeout
+from media.last_lines import LastLines
 
-KEPT_LINES = 20
-KEPT_LINE_BYTES = 500
 PIPE_BYTES = 1024 * 1024
 _CHECK_SECONDS = 0.1
 _END_SECONDS = 0.002
+_NOTHING = Access()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,23 +34,27 @@ class Resources:
         memory: address space in bytes; None leaves it to the machine.
         cpu_seconds: processor time; None leaves it to the time limit.
         file_bytes: size of a file that it writes; None leaves it to the disk.
+        open_files: at the same time.
     """
 
     memory: int | None = None
     cpu_seconds: int | None = None
     file_bytes: int | None = None
+    open_files: int = 256
 
     def apply(self, pid: int) -> None:
         for kind, value in (
             (resource.RLIMIT_AS, self.memory),
             (resource.RLIMIT_CPU, self.cpu_seconds),
             (resource.RLIMIT_FSIZE, self.file_bytes),
+            (resource.RLIMIT_NOFILE, self.open_files),
             (resource.RLIMIT_CORE, 0),
         ):
             if value is not None:
                 # A child that has already ended needs no limit.
                 with contextlib.suppress(ProcessLookupError):
-                    resource.prlimit(pid, kind, (value, value))
+                    # At the soft limit of time comes SIGXCPU, which says what it is for, at the hard one SIGKILL.
+                    resource.prlimit(pid, kind, (value, value + (kind == resource.RLIMIT_CPU)))
 
 
 class Child:
@@ -71,6 +74,7 @@ class Child:
         stdout: bool = False,
         pass_fds: Sequence[int] = (),
         resources: Resources | None = None,
+        access: Access = _NOTHING,
     ) -> None:
         """Start a child.
 
@@ -82,29 +86,18 @@ class Child:
             stdout: likewise.
             pass_fds: further file descriptors that the child inherits.
             resources: the kernel's limits.
+            access: which files it may open, where the kernel can confine it.
 
         Raises:
-            MachineFault: the program could not be started.
+            MachineFault: the program could not be started, or a file not be written.
         """
-        self._argv = argv
         self._stall = stall
         self._deadline = time.monotonic() + timeout
         self._waiting_since = float("inf")
         self._timed_out = False
-        self._lines: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+        self._lines = LastLines()
         self._lock = threading.Lock()
-        try:
-            self._popen = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                pass_fds=pass_fds,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise MachineFault(f"a media tool could not be started ({errno.errorcode.get(error.errno or 0)})") from None
+        self._popen = launch.start(argv, access, stdin=stdin, stdout=stdout, pass_fds=pass_fds)
         (resources or Resources()).apply(self._popen.pid)
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe is not None:
@@ -113,6 +106,11 @@ class Child:
                     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._guard = threading.Thread(target=self._watch, name="media-guard", daemon=True)
         self._guard.start()
+
+    @property
+    def pid(self) -> int:
+        """The child's number."""
+        return self._popen.pid
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -129,7 +127,7 @@ class Child:
     @property
     def last_lines(self) -> Sequence[str]:
         """The last lines of standard error. May hold anything from the media: never logged, shown or stored."""
-        return tuple(self._lines)
+        return self._lines.kept
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -177,10 +175,9 @@ class Child:
         assert self._popen.stderr is not None
         with self._popen.stderr as stderr, selectors.DefaultSelector() as selector:
             selector.register(stderr, selectors.EVENT_READ)
-            rest = b""
             while not self._ended():
                 if selector.get_map() and selector.select(_CHECK_SECONDS):
-                    rest = self._read_lines(stderr, rest, selector)
+                    self._listen(stderr, selector)
                 elif not selector.get_map():
                     time.sleep(_END_SECONDS)
                 now = time.monotonic()
@@ -191,8 +188,8 @@ class Child:
             self._reap()
             os.set_blocking(stderr.fileno(), False)
             while selector.get_map() and selector.select(0):
-                rest = self._read_lines(stderr, rest, selector)
-            self._keep(rest)
+                self._listen(stderr, selector)
+            self._lines.close()
 
     def _ended(self) -> bool:
         return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -202,19 +199,11 @@ class Child:
         with self._lock:
             self._popen.wait()
 
-    def _read_lines(self, stderr: IO[bytes], rest: bytes, selector: selectors.BaseSelector) -> bytes:
-        chunk = stderr.read(8192)
-        if not chunk:
+    def _listen(self, stderr: IO[bytes], selector: selectors.BaseSelector) -> None:
+        if chunk := stderr.read(8192):
+            self._lines.feed(chunk)
+        else:
             selector.unregister(stderr)
-            return rest
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            self._keep(line)
-        return rest[:KEPT_LINE_BYTES]
-
-    def _keep(self, line: bytes) -> None:
-        if line:
-            self._lines.append(line[:KEPT_LINE_BYTES].decode("utf-8", "replace"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,6 +227,7 @@ def run(
     timeout: float,
     max_output: int = 1024 * 1024,
     resources: Resources | None = None,
+    access: Access = _NOTHING,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Run a child to its end and return its output.
@@ -247,6 +237,7 @@ def run(
         timeout: seconds until it is killed.
         max_output: bytes of standard output after which it is killed.
         resources: the kernel's limits.
+        access: which files it may open.
         on_wait: called about once a second; an exception from it ends the child.
 
     Raises:
@@ -255,7 +246,10 @@ def run(
     """
     chunks: list[bytes] = []
     left = max_output
-    with Child(argv, timeout=timeout, stdout=True, resources=resources) as child, selectors.DefaultSelector() as ready:
+    with (
+        Child(argv, timeout=timeout, stdout=True, resources=resources, access=access) as child,
+        selectors.DefaultSelector() as ready,
+    ):
         ready.register(child.stdout, selectors.EVENT_READ)
         while left >= 0:
             if not ready.select(1):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from media import containers, encoders, ffmpeg, process, sniff
-from media.errors import MediaToolError
+from media import bounds, containers, encoders, ffmpeg, process, sniff
+from media.confinement import Access
+from media.errors import MachineFault, MediaToolError
 from media.limits import Limits
 from media.output import Output
 from media.probe import VideoInfo
+from media.process import Resources
 
 INDEX_SECONDS = 120.0
 JOIN_SECONDS = 1500.0
@@ -67,7 +70,13 @@ def index(source: Path, info: VideoInfo, limits: Limits) -> list[Packet] | None:
     Raises:
         DamagedMedia, MediaTimeout, MediaToolError: as probe.probe_video.
     """
-    finished = process.run(ffmpeg.packets(source, info, limits), timeout=INDEX_SECONDS, max_output=_INDEX_BYTES)
+    finished = process.run(
+        ffmpeg.packets(source, info, limits),
+        timeout=INDEX_SECONDS,
+        max_output=_INDEX_BYTES,
+        resources=bounds.decoder(info.width, info.height),
+        access=Access(reads=[source]),
+    )
     found = []
     for line in ffmpeg.check(finished).decode("ascii", "replace").splitlines():
         shown_at, _, flags = line.partition(",")
@@ -129,10 +138,15 @@ def _borders(places: Sequence[int], count: int, frames: int) -> list[int]:
 
 
 def cut(source: Path, target: Path, info: VideoInfo, limits: Limits, segment: Segment, *, timeout: float) -> None:
-    """Copy one piece of the video to a file. Raises DamagedMedia, MediaTimeout, MediaToolError."""
+    """Copy one piece of the video to a file. Raises DamagedMedia, MediaTimeout, MediaToolError: no target is left."""
     start, stop = (None if at is None else at * info.time_base for at in (segment.start, segment.stop))
     command = ffmpeg.cut(source, target, info, limits, start=start, stop=stop)
-    ffmpeg.check(process.run(command, timeout=timeout))
+    try:
+        resources, access = _copier(info, target), Access(reads=[source], writes=[target])
+        ffmpeg.check(process.run(command, timeout=timeout, resources=resources, access=access))
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def join(
@@ -184,7 +198,9 @@ def join(
             codec=coding.codec,
             first=parts[0][1],
         )
-        finished = process.run(command, timeout=timeout, on_wait=on_wait)
+        resources = _copier(info, target)
+        access = Access(reads=[script, source, *(path for path, _ in parts)], writes=[target])
+        finished = process.run(command, timeout=timeout, resources=resources, access=access, on_wait=on_wait)
         if finished.code:
             raise ffmpeg.encoder_failure(finished.code, finished.last_lines)
         written = dataclasses.replace(info, stream=0, demuxer="matroska" if muxer == "matroska" else "mov")
@@ -195,6 +211,15 @@ def join(
         raise
     finally:
         script.unlink(missing_ok=True)
+
+
+def _copier(info: VideoInfo, target: Path) -> Resources:
+    """The kernel's limits for a child that copies packets: a decoder's, and a file as large as the disk allows."""
+    try:
+        free = shutil.disk_usage(target.parent).free
+    except OSError:
+        raise MachineFault from None
+    return bounds.copier(info.width, info.height, free=free)
 
 
 def _script(parts: Sequence[tuple[Path, int]], info: VideoInfo) -> str:

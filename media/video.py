@@ -27,6 +27,7 @@ import torch
 
 from media import bounds, colour, containers, encoders, ffmpeg, hardware, sniff
 from media.coders import Decoder, Encoder
+from media.confinement import Access
 from media.errors import DamagedMedia
 from media.limits import Limits
 from media.output import Output
@@ -159,6 +160,7 @@ def transform(
                     timeout=timeout,
                     stall=stall,
                     resources=bounds.encoder(width, height, free=free, hardware=coding.hardware),
+                    access=Access(reads=[source], writes=[target], devices=coding.hardware),
                 )
                 return stack.enter_context(encoder)
 

@@ -12,7 +12,8 @@ import celery
 from db import claims
 from db.claims import Claim
 from db.states import Stage
-from media import probe
+from effects import registry
+from media import probe, sniff
 from tasks import attempt, runtime
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost
@@ -29,6 +30,9 @@ def _ingest(attempt: Attempt[Claim]) -> None:
     rt = attempt.runtime
     path = attempt.fetch(attempt.input(), "input")
     info = probe.probe_video(path, rt.limits)
+    params = registry.parameters(attempt.job.effect, attempt.job.parameters or {})
+    if (size := params.result_size(info.width, info.height)) is not None:
+        rt.limits.check_result(sniff.MP4, *size)
     facts = {"source": info.to_json()}
     queued = attempt.conclude(
         lambda: claims.advance(rt.engine, attempt.claim, to=Stage.EFFECT, units_total=info.frame_count, video=facts)

@@ -14,6 +14,8 @@ def of(settings: Settings) -> Limits:
         max_pixels=settings.max_pixels,
         max_frame_pixels=settings.max_frame_pixels,
         max_side=settings.max_side,
+        max_result_pixels=settings.max_result_pixels,
+        max_result_frame_pixels=settings.max_result_frame_pixels,
         max_frames=settings.max_frames,
         max_seconds=settings.max_seconds,
         max_rate=settings.max_rate,

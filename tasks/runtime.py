@@ -20,7 +20,7 @@ from media.storage import Store
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings
-from tasks import limits, models, outage
+from tasks import inline, limits, models, outage
 from tasks.sender import Sender
 from tasks.working import Working
 
@@ -97,6 +97,7 @@ def start(
     global _current
     if effects:
         models.use(settings)
+        inline.use()
     engine = engines.connect(settings.resolved_database_url, part="worker", connections=CONNECTIONS)
     migrate.ensure(engine)
     store = storage.connect(settings.resolved_storage_url)

@@ -44,7 +44,9 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     rt, facts = attempt.runtime, attempt.job.video
     assert facts is not None
     path, target = attempt.fetch(attempt.input(), "input", room=2), attempt.scratch / "result"
-    info = _with_chapters(attempt, VideoInfo.from_json(facts["source"]), path)
+    info, scale = _with_chapters(attempt, VideoInfo.from_json(facts["source"]), path), runner.scale(params)
+    # Of an installed model, ingest does not know it.
+    rt.limits.check_result(sniff.MP4, info.width * scale, info.height * scale)
     most = LONG * rt.settings.segment_seconds
     try:
         paced = Paced(

@@ -64,6 +64,9 @@ class EnhanceParameters(Parameters):
         None, pattern=weights.NAME, description="an installed model that restores each face, at last"
     )
 
+    def result_size(self, width: int, height: int) -> tuple[int, int] | None:
+        return (width * self.scale, height * self.scale) if self.model is None else None
+
 
 @registry.register
 class Enhance(Effect[EnhanceParameters]):
@@ -101,7 +104,7 @@ class Enhance(Effect[EnhanceParameters]):
 
     def scale(self, params: EnhanceParameters) -> int:
         if params.model is None:
-            return params.scale
+            return super().scale(params)
         from effects.networks import installed
 
         return installed.scale(params.model)

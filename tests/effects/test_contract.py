@@ -97,6 +97,8 @@ def test_every_number_is_bounded(runner):
 def test_the_size_is_the_scale_that_is_declared(runner, height, width):
     for params in variants(runner) if (height, width) == (31, 17) else [default(runner)]:
         scale = runner.scale(params)
+        # What a producer is told beforehand.
+        assert params.result_size(width, height) in (None, (width * scale, height * scale))
         result = runner(frames(height, width), params)
         channels = runner.effect.channels(params)
         assert channels in (3, 4)

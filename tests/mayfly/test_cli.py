@@ -258,4 +258,4 @@ def test_doctor_of_the_embedded_set_up(quick):
     code, lines, _ = quick("doctor", "--json")
     assert code == 0
     working = {line["check"] for line in lines if line["ok"]}
-    assert working == {"broker", "database", "storage", "sweep", "worker", "ffmpeg", "devices"}
+    assert working == {"broker", "database", "storage", "sweep", "worker", "ffmpeg", "confinement", "devices"}

@@ -21,7 +21,7 @@ from effects.errors import InvalidParameters, UnknownEffect
 from errors import MayflyError
 from mayfly import Client, Output, Settings
 from mayfly.errors import DeviceEffect, InvalidSource, InvalidTarget, JobFailed, PartlySubmitted, WaitTimeout
-from media.errors import EmptyFile, TooLarge, UnsupportedMedia, WrongKind
+from media.errors import EmptyFile, ResultTooLarge, TooLarge, UnsupportedMedia, WrongKind
 from tests.media.clips import streams
 from workers.embedded import Embedded
 
@@ -76,6 +76,12 @@ class Bytes(io.RawIOBase):
         return b"\xff\xd8\xff".ljust(size, b"x")
 
 
+def picture(name, size):
+    data = io.BytesIO()
+    Image.new("L", size).save(data, name)
+    return data.getvalue()
+
+
 @pytest.mark.parametrize(
     ("error", "effect", "params", "source"),
     [
@@ -83,12 +89,16 @@ class Bytes(io.RawIOBase):
         (UnknownEffect, "", {}, "photo"),
         (InvalidParameters, "enhance", {"scale": 3}, "photo"),
         (InvalidParameters, "enhance", {"zoom": 3}, "photo"),
-        (InvalidParameters, "sleep", {"seconds": "long"}, "photo"),
+        (InvalidParameters, "sleep", {"seconds": "lengthy"}, "photo"),
         (InvalidParameters, "sleep", {"seconds": float("nan")}, "photo"),
         (EmptyFile, "anime", {}, b""),
         (UnsupportedMedia, "anime", {}, b"hello, I am a text"),
         (UnsupportedMedia, "anime", {}, b"#EXTM3U\n"),
         (TooLarge, "anime", {}, Bytes(3 * 1024**3)),
+        (TooLarge, "anime", {}, picture("PNG", (16_385, 1))),
+        (ResultTooLarge, "enhance", {"scale": 4}, picture("WEBP", (4_096, 1))),
+        (ResultTooLarge, "enhance", {"scale": 4}, picture("JPEG", (16_380, 1))),
+        (ResultTooLarge, "enhance", {"scale": 4}, picture("PNG", (5_000, 5_000))),
         (InvalidSource, "anime", {}, "/nowhere/anna.jpg"),
         (InvalidSource, "anime", {}, "/nowhere/anna\0.jpg"),
         (InvalidSource, "anime", {}, object()),
@@ -99,7 +109,7 @@ def test_what_is_refused_leaves_nothing(client, photo, error, effect, params, so
     with pytest.raises(error) as raised:
         client.submit(photo if source == "photo" else source, effect, params)
     assert raised.value.code == error.code
-    assert "anna" not in str(raised.value) and "long" not in str(raised.value)
+    assert "anna" not in str(raised.value) and "lengthy" not in str(raised.value)
     assert stored(client) == (0, 0, 0)
 
 

@@ -14,7 +14,7 @@ from effects.errors import InvalidParameters, UnknownEffect
 from mayfly import local
 from mayfly.errors import InvalidSource, InvalidTarget
 from media import sniff
-from media.errors import DamagedMedia, EmptyFile, UnsupportedMedia
+from media.errors import DamagedMedia, EmptyFile, ResultTooLarge, UnsupportedMedia
 from tests.media import clips
 
 
@@ -139,3 +139,15 @@ def test_ctrl_c_ends_the_children_and_leaves_nothing(clip, tmp_path):
         process.wait()
         process.stderr.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("media", ["photo", "clip"])
+def test_what_would_become_too_large_is_refused_before_any_work(embedded, request, tmp_path, media):
+    source = request.getfixturevalue(media)
+    settings = embedded.model_copy(
+        update={"max_pixels": 300_000, "max_result_pixels": 300_000, "max_frame_pixels": 60_000}
+        | {"max_result_frame_pixels": 60_000}
+    )
+    with pytest.raises(ResultTooLarge):
+        local.apply(source, tmp_path / f"out{source.suffix}", "enhance", {"scale": 2}, settings=settings)
+    assert list(tmp_path.glob("*out*")) == []

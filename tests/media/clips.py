@@ -79,6 +79,12 @@ def worst_psnr(one: Path, two: Path) -> float:
     return min(float(line.split("psnr_avg:", 1)[1].split()[0]) for line in lines)
 
 
+def ffprobe_lines(path: Path, *options: str) -> list[str]:
+    """What ffprobe prints, a line each."""
+    command = ["ffprobe", "-v", "error", "-of", "csv=p=0", *options, f"file:{path}"]
+    return subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout.split()
+
+
 def _ffprobe(path: Path, *options: str) -> dict[str, Any]:
     command = ["ffprobe", "-v", "error", "-of", "json", *options, f"file:{path}"]
     return dict(json.loads(subprocess.run(command, check=True, timeout=60, capture_output=True).stdout))

@@ -24,6 +24,8 @@ def choose(output=None, *, size=(128, 96), deep=False, works=lambda *_: False):
         ("hevc", (128, 15), True, ("libx264", "yuv444p")),
         ("av1", (128, 96), False, ("libsvtav1", "yuv420p")),
         ("av1", (128, 96), True, ("libsvtav1", "yuv420p10le")),
+        ("av1", (64, 8704), False, ("libsvtav1", "yuv420p")),
+        ("av1", (64, 8706), False, ("libaom-av1", "yuv420p")),
         ("av1", (127, 95), True, ("libaom-av1", "yuv420p10le")),
         ("av1", (128, 62), False, ("libaom-av1", "yuv420p")),
     ],

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
 from media import image, probe, sniff
+from media import pixels as pixels_of
 from media.errors import DamagedMedia, EmptyFile, TooLarge, UnsupportedMedia, WrongKind
 from media.limits import Limits
 
@@ -153,6 +154,20 @@ def test_profiles_that_change_nothing():
     # XYZ is no profile of RGB pixels: it says nothing, and the picture is still taken.
     assert (pixels(image.decode(with_profile, LIMITS)) == without).all()
     assert (pixels(image.decode(saved(source, icc_profile=b"broken"), LIMITS)) == without).all()
+
+
+def test_a_profile_of_any_size_is_not_read():
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, green = profile.index(b"rXYZ"), profile.index(b"gXYZ")
+    profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
+    profile = bytes(profile).replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be"))
+    source = Image.new("RGB", (4, 4), (250, 10, 10))
+    for size, applied in [(pixels_of.MAX_PROFILE_BYTES, True), (pixels_of.MAX_PROFILE_BYTES + 4, False)]:
+        padded = size.to_bytes(4, "big") + profile[4:] + bytes(size - len(profile))
+        red_level, green_level, _ = pixels(image.decode(saved(source, "JPEG", icc_profile=padded), LIMITS))[
+            0, 0
+        ].astype(int)
+        assert (green_level > red_level) == applied
 
 
 def test_wide_gamut_profile_changes_the_pixels():

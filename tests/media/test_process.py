@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from media import process
+from media import last_lines, process
+from media.confinement import Access
 from media.errors import MediaTimeout, MediaToolError
 
 
@@ -31,19 +32,30 @@ def test_output_code_and_last_words():
 
 def test_only_the_last_lines_are_kept():
     finished = process.run(["sh", "-c", "seq 100000 >&2; head -c 1000000 /dev/zero >&2"], timeout=20)
-    assert len(finished.last_lines) == process.KEPT_LINES
-    assert max(map(len, finished.last_lines)) <= process.KEPT_LINE_BYTES
+    assert len(finished.last_lines) == last_lines.KEPT_LINES
+    assert max(map(len, finished.last_lines)) <= last_lines.KEPT_LINE_BYTES
+
+
+def test_a_line_without_an_end_takes_no_memory():
+    lines = last_lines.LastLines()
+    for _ in range(10):
+        lines.feed(b"x" * 8192)
+        assert lines.held <= last_lines.KEPT_LINE_BYTES
+    lines.feed(b"\nnext")
+    lines.close()
+    assert lines.kept == ("x" * last_lines.KEPT_LINE_BYTES, "next")
 
 
 def test_a_hung_child_and_its_children_are_ended(tmp_path):
     script = f"sleep 300 & echo $! > {tmp_path}/pid; sleep 300"
     with pytest.raises(MediaTimeout):
-        process.run(["sh", "-c", script], timeout=2)
+        process.run(["sh", "-c", script], timeout=2, access=Access(writes=[tmp_path]))
     assert gone(int((tmp_path / "pid").read_text()))
 
 
 def test_children_of_a_child_that_ended_are_ended(tmp_path):
-    assert process.run(["sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid"], timeout=20).code == 0
+    command = ["sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid"]
+    assert process.run(command, timeout=20, access=Access(writes=[tmp_path])).code == 0
     assert gone(int((tmp_path / "pid").read_text()))
 
 
@@ -81,17 +93,19 @@ def test_an_exception_in_the_block_ends_the_child():
 
 
 def test_resources_bind():
-    resources = process.Resources(memory=2**30, cpu_seconds=7, file_bytes=12_345)
-    # The limits are set just after the start, and the child waits for that.
-    command = ["sh", "-c", "read go; exec cat /proc/self/limits"]
-    with process.Child(command, timeout=30, stdin=True, stdout=True, resources=resources) as child:
-        child.stdin.write(b"go\n")
-        lines = b"".join(iter(lambda: child.stdout.read(4096), b"")).decode().splitlines()
+    resources = process.Resources(memory=2**30, cpu_seconds=7, file_bytes=12_345, open_files=99)
+    # The limits are set just after the start; the child is asked once it waits.
+    with process.Child(["cat"], timeout=30, stdin=True, stdout=True, resources=resources) as child:
+        child.stdin.write(b"x")
+        assert child.stdout.read(1) == b"x"
+        lines = Path(f"/proc/{child.pid}/limits").read_text().splitlines()
+        child.stdin.close()
         assert child.wait() == 0
     found = {line[:25].strip(): line[25:].split()[:2] for line in lines}
     assert found["Max address space"] == [str(2**30)] * 2
-    assert found["Max cpu time"] == ["7", "7"]
+    assert found["Max cpu time"] == ["7", "8"]
     assert found["Max file size"] == ["12345", "12345"]
+    assert found["Max open files"] == ["99", "99"]
     assert found["Max core file size"] == ["0", "0"]
 
 

@@ -115,6 +115,16 @@ def make(folder, name):
     return folder / name
 
 
+def test_packets_that_an_edit_list_hides_are_not_counted(tmp_path):
+    source = make(tmp_path, "edited.mp4")
+    found = segments.index(source, probe.probe_video(source, LIMITS), LIMITS)
+    shown = clips.timestamps(source)
+    assert len(found) == len(shown)
+    flags = clips.ffprobe_lines(source, "-select_streams", "v", "-show_entries", "packet=flags")
+    # The clip is one that hides some.
+    assert len(flags) > len(shown)
+
+
 NAMES = [
     *("closed.mp4", "open.mp4", "hevc.mkv", "vp9.webm", "mpeg4.mov", "film.mp4", "variable.mp4", "edited.mp4"),
     *("offset.mkv", "turned.mov", "interlaced.mp4"),
