@@ -33,7 +33,7 @@ ASKED: Mapping[str, threading.Event] = {name: threading.Event() for name in WORK
 
 
 def _make(name: str) -> None:
-    @celery.shared_task(name=name)  # type: ignore[untyped-decorator]
+    @celery.shared_task(name=name)
     def ask() -> None:
         ASKED[name].set()
 
