@@ -5,7 +5,8 @@ MayflyError
 ├── media.errors.MediaError        what is wrong with an upload, and media tools that fail
 ├── media.errors.StorageError      the object store
 ├── db.errors.StateError           jobs that are unknown or not in the state that a call needs
-└── mayfly.errors.ClientError      what a producer did wrong, and services that it cannot reach
+├── mayfly.errors.ClientError      what a producer did wrong, and services that it cannot reach
+└── FolderRefused folder_refused   a folder that the settings name is not Mayfly's to use
 """
 
 from __future__ import annotations
@@ -19,3 +20,9 @@ class MayflyError(Exception):
     """
 
     code = "internal_error"
+
+
+class FolderRefused(MayflyError):
+    """Nothing was written to the folder, and nothing in it removed."""
+
+    code = "folder_refused"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,9 @@ from tasks.working import Working
 
 if TYPE_CHECKING:
     from effects.runner import Runner
+
+
+log = logging.getLogger(__name__)
 
 
 class Runners:
@@ -95,6 +99,8 @@ def start(
     migrate.ensure(engine)
     store = storage.connect(settings.resolved_storage_url)
     store.prepare()
+    for line in store.protect().wrong:
+        log.warning("the object store: %s", line)
     _current = Runtime(
         settings=settings,
         engine=engine,

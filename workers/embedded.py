@@ -18,6 +18,7 @@ import celery.worker.consumer
 import filelock
 from celery.exceptions import WorkerTerminate
 
+import folders
 from db import jobs, segments
 from db.errors import DatabaseMissing
 from effects import registry
@@ -26,6 +27,7 @@ from settings import Settings
 from tasks import maintenance, outbox, runtime
 from tasks.runtime import Runtime
 from workers import scratch
+from workers.scratch import Slot
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ class NoWorker(MayflyError):
 
 def is_running(settings: Settings) -> bool:
     """Whether a process has the embedded worker of this home."""
+    if not settings.home.is_dir():
+        return False  # and asking for the lock would make it, open to others
     lock = _lock_of(settings)
     try:
         lock.acquire(blocking=False)
@@ -105,6 +109,7 @@ class Embedded:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._runtime: Runtime | None = None
+        self._slot: Slot | None = None
         self._worker: _Worker | None = None
         self._beat: celery.beat.Service | None = None
 
@@ -118,8 +123,11 @@ class Embedded:
         self.stop()
 
     def start(self) -> None:
-        """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning, NoWorker, DatabaseMissing."""
-        self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Start the threads; returns when the worker takes jobs.
+
+        Raises AlreadyRunning, NoWorker, DatabaseMissing, FolderRefused.
+        """
+        folders.private(self.settings.home, what="the folder of MAYFLY_HOME")
         try:
             self._lock.acquire(blocking=False)
         except filelock.Timeout:
@@ -151,8 +159,10 @@ class Embedded:
         if rt is not None:
             self._runtime = None
             rt.close()
-            if ended:
-                scratch.remove(rt.scratch)
+        if ended and self._slot is not None:
+            # Else a thread still works in it, and this process has it until it ends.
+            self._slot.give_back()
+            self._slot = None
         self._lock.release()
         return ended
 
@@ -178,9 +188,8 @@ class Embedded:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         app = create(self.settings)
         app.set_default()
-        # What a worker that was killed has left is in the way of nobody but this one.
-        folder = scratch.emptied(self.settings.home / "scratch")
-        self._runtime = runtime.start(self.settings, app, scratch=folder)
+        self._slot = Slot.take(scratch.place(self.settings))
+        self._runtime = runtime.start(self.settings, app, scratch=self._slot.path)
         jobs.adopt(self._runtime.engine)
         segments.adopt(self._runtime.engine)
         self._start_worker(app)
@@ -189,6 +198,7 @@ class Embedded:
         self._start_thread("outbox", self._send_unsent)
         # What became due while nobody worked does not wait for beat's first period.
         self._start_thread("maintenance", self._maintain)
+        self._start_thread("scratch", self._sweep_scratch)
         # The default scheduler would leave a file in the working folder.
         self._beat = celery.beat.Service(app, scheduler_cls=celery.beat.Scheduler)
         # Not joined: it may sleep for seconds, and sends nothing once it is told to stop.
@@ -245,3 +255,11 @@ class Embedded:
     def _maintain(self) -> None:
         maintenance.resend()
         maintenance.sweep()
+
+    def _sweep_scratch(self) -> None:
+        while True:
+            # Its own, where a thread of an earlier worker or a killed process left something; and this machine's.
+            for place in (scratch.place(self.settings), self.settings.scratch):
+                scratch.sweep(scratch.own(place))
+            if self._stop.wait(scratch.SWEEP_SECONDS):
+                return
