@@ -34,10 +34,15 @@ def is_locked(client: Client, bucket: str) -> bool:
     return _find(_parsed(answer), "ObjectLockEnabled") == "Enabled"
 
 
+def versioning(client: Client, bucket: str) -> str:
+    """`Enabled`, `Suspended`, or empty where the bucket never kept versions. Raises minio.error.S3Error."""
+    return _find(_parsed(client.ask("GET", bucket, "versioning")), "Status")
+
+
 def versions(client: Client, bucket: str) -> str | None:
     """What an operator should know of the bucket's versioning; None where it is off."""
     try:
-        status = _find(_parsed(client.ask("GET", bucket, "versioning")), "Status")
+        status = versioning(client, bucket)
     except minio.error.S3Error as error:
         return f"whether versioning is on may not be read ({error.code})"
     return f"versioning is {status.lower()}: every version is destroyed" if status else None

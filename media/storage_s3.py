@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from media.streams import marked, written_here
 
 PART_BYTES = 16 * 1024**2
 CHUNK_BYTES = 1024 * 1024
+VERSIONING_SECONDS = 60.0  # for which a bucket without versions is taken for one
 FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
 
 
@@ -69,6 +71,7 @@ class S3Store:
     ) -> None:
         self.bucket = bucket
         self.role = role
+        self._versioned, self._asked = False, float("-inf")
         # With the region given, the client does not ask the server for it first.
         self.client = _Client(
             endpoint,
@@ -130,7 +133,7 @@ class S3Store:
 
     def destroy(self, key: str, *, unfinished: bool = True) -> None:
         with _as_storage_error():
-            if self.client.delete(self.bucket, key):
+            if self.client.delete(self.bucket, key) or self._keeps_versions():
                 self._destroy_versions(key)
             for upload in self._unfinished(key) if unfinished else ():
                 if upload.object_name == key and upload.upload_id is not None:
@@ -143,6 +146,17 @@ class S3Store:
                 yield StoredObject(entry.object_name or "", entry.size or 0, entry.last_modified or clock)
             for upload in self._unfinished(prefix):
                 yield StoredObject(upload.object_name, 0, upload.initiated_time or clock)
+
+    def _keeps_versions(self) -> bool:
+        """Whether the bucket keeps versions or once did; what is not is asked again after a while.
+
+        The answer to a deletion does not suffice: Ceph's says nothing where the last version is a deletion already.
+        """
+        if not self._versioned and time.monotonic() - self._asked > VERSIONING_SECONDS:
+            with contextlib.suppress(minio.error.S3Error):  # we may not ask, so the answers must do
+                self._versioned = bool(bucket_rules.versioning(self.client, self.bucket))
+            self._asked = time.monotonic()
+        return self._versioned
 
     def _destroy_versions(self, key: str) -> None:
         for version in self._versions(key):

@@ -91,16 +91,17 @@ def start(
 ) -> Runtime:
     """Open the parts and make them this process's runtime, with effects that were set up before if there are any.
 
-    Raises DatabaseMissing, StorageError.
+    Raises DatabaseMissing, StorageError, FolderRefused.
     """
     global _current
     models.use(settings)
-    engine = engines.connect(settings.resolved_database_url)
-    migrate.ensure(engine)
+    # Before the database, whose connections would be left open where the store is away.
     store = storage.connect(settings.resolved_storage_url)
     store.prepare()
     for line in store.protect().wrong:
         log.warning("the object store: %s", line)
+    engine = engines.connect(settings.resolved_database_url)
+    migrate.ensure(engine)
     _current = Runtime(
         settings=settings,
         engine=engine,

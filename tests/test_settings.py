@@ -51,7 +51,8 @@ def test_some_urls_are_refused(read, missing):
 
 @pytest.mark.parametrize("blank", ["", " ", " \t\n"])
 @pytest.mark.parametrize("name", Settings.model_fields)
-def test_an_empty_variable_is_an_unset_one(read, name, blank):
+def test_an_empty_variable_is_an_unset_one(read, monkeypatch, name, blank):
+    monkeypatch.delenv("MAYFLY_EFFECT_MODULES")
     unset = Settings()
     assert getattr(read(**{f"MAYFLY_{name.upper()}": blank}), name) == getattr(unset, name)
     assert getattr(Settings(**{name: blank}), name) == getattr(unset, name)

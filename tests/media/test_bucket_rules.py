@@ -250,6 +250,36 @@ def test_versions_that_stay_are_no_destruction(bucket, monkeypatch):
     assert versions(store) == []
 
 
+def test_versioning_that_is_switched_on_meanwhile_is_noticed(bucket):
+    store = bucket()
+    put(store, "input/a")
+    store.destroy("input/a")
+    store.client.set_bucket_versioning(store.bucket, ON)
+    for _ in range(2):
+        put(store, "input/a")
+    store.destroy("input/a")
+    assert versions(store) == []
+
+
+def test_what_a_process_that_was_killed_left_of_versions_is_destroyed(bucket):
+    """It had deleted the object, and not yet the versions."""
+    store = bucket()
+    store.client.set_bucket_versioning(store.bucket, ON)
+    put(store, "input/a")
+    assert store.client.delete(store.bucket, "input/a")
+    storage.connect(bucket.url).destroy("input/a")
+    assert versions(store) == []
+
+
+def test_a_bucket_without_versions_is_not_asked_each_time(bucket, monkeypatch):
+    store = bucket()
+    asked, execute = [], store.client._execute
+    monkeypatch.setattr(store.client, "_execute", lambda *args, **kw: (asked.append(args[0]), execute(*args, **kw))[1])
+    for _ in range(3):
+        store.destroy("input/a", unfinished=False)
+    assert sorted(asked) == ["DELETE", "DELETE", "DELETE", "GET"]
+
+
 def test_a_bucket_with_object_lock_is_refused(bucket):
     store = bucket(lock=True)
     with pytest.raises(StorageLocked) as raised:
