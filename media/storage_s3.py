@@ -44,6 +44,7 @@ class _Client(minio.Minio):
 
     def ask(self, method: str, bucket: str, query: str, body: bytes | None = None) -> bytes:
         """A request about a bucket's rules."""
+        headers: dict[str, str | list[str] | tuple[str]] | None
         headers = None if body is None else {"Content-MD5": minio.helpers.md5sum_hash(body) or ""}
         answer = self._execute(method, bucket, body=body, headers=headers, query_params={query: ""})
         return bytes(answer.data)
