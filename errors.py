@@ -6,7 +6,8 @@ MayflyError
 ├── media.errors.MediaError        what is wrong with an upload, and media tools that fail
 ├── media.errors.StorageError      the object store
 ├── db.errors.StateError           jobs that are unknown or not in the state that a call needs
-└── mayfly.errors.ClientError      what a producer did wrong, and services that it cannot reach
+├── mayfly.errors.ClientError      what a producer did wrong, and services that it cannot reach
+└── FolderRefused folder_refused   a folder that the settings name is not Mayfly's to use
 """
 
 from __future__ import annotations
@@ -26,3 +27,9 @@ class NoSpace(MayflyError):
     """A disk of this machine is full; which one, the branches say."""
 
     code = "disk_full"
+
+
+class FolderRefused(MayflyError):
+    """Nothing was written to the folder, and nothing in it removed."""
+
+    code = "folder_refused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import urllib.parse
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 import pydantic
@@ -19,7 +19,8 @@ DAY = 24 * HOUR
 class Settings(BaseSettings):
     """Frozen; durations are seconds, sizes are bytes. Without a broker's URL Mayfly runs embedded.
 
-    An empty variable is an unset one. An error names what is wrong and never repeats a value, which may be a secret.
+    An empty variable, or one of blanks, is an unset one. Paths are absolute, whatever folder a process is in. An error
+    names what is wrong and never repeats a value, which may be a secret.
     """
 
     model_config = SettingsConfigDict(
@@ -39,8 +40,8 @@ class Settings(BaseSettings):
         None, description="s3://KEY:SECRET@HOST:PORT/BUCKET?secure=true; none: a folder in home"
     )
     scratch: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / "mayfly-scratch",
-        description="where workers keep a video while they process it; emptied when a worker starts",
+        default_factory=lambda: Path(tempfile.gettempdir()),
+        description="where workers make a private folder of their own, to keep a video while they process it",
     )
     models: Path | None = Field(
         None, description="the folder of models that `mayfly models add` filled; none: `models` in home"
@@ -102,6 +103,17 @@ class Settings(BaseSettings):
     video_preset: Literal[
         "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
     ] = Field("veryfast", description="x264's preset")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _drop_blanks(cls, values: Any) -> Any:
+        # Else a path would be the working folder, and an address none of the sentences below.
+        return {name: value for name, value in values.items() if not (isinstance(value, str) and not value.strip())}
+
+    @pydantic.field_validator("home", "scratch", "models")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().absolute()
 
     @pydantic.field_validator("effect_modules", mode="before")
     @classmethod
@@ -180,7 +192,11 @@ class Settings(BaseSettings):
     @property
     def resolved_storage_url(self) -> str:
         """The object store's URL; a folder in `home` when embedded."""
-        return self.storage_url.get_secret_value() if self.storage_url else f"file://{self.home / 'objects'}"
+        return (
+            self.storage_url.get_secret_value()
+            if self.storage_url
+            else f"file://{urllib.parse.quote(str(self.home / 'objects'))}"
+        )
 
 
 def _check_address(value: pydantic.SecretStr, schemes: set[str], form: str) -> urllib.parse.SplitResult:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+import folders
 from db import changes, clock, room
 from db.errors import DatabaseFull, DatabaseMissing
 
@@ -24,7 +25,7 @@ IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, whi
 
 
 def connect(url: str, *, part: str = "client", connections: int = CONNECTIONS) -> sa.Engine:
-    """An engine for this URL; no connection is made yet.
+    """An engine for this URL; no connection is made yet. Raises FolderRefused, of SQLite's folder.
 
     Args:
         url: of PostgreSQL or SQLite.
@@ -35,7 +36,7 @@ def connect(url: str, *, part: str = "client", connections: int = CONNECTIONS) -
     if parsed.get_backend_name() != "sqlite":
         return _connect_server(parsed, part, connections)
     if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folders.private(Path(parsed.database).absolute().parent, what="the folder of MAYFLY_HOME")
     engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False})
     sa.event.listen(engine, "handle_error", _translate)
     sa.event.listen(engine, "connect", _configure_sqlite)

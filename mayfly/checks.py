@@ -43,6 +43,7 @@ def run(settings: Settings) -> list[Check]:
         "queues": _queues,
         "database": _database,
         "storage": _storage,
+        "models": _models,
         "sweep": _sweep,
         "worker": _worker,
         "ffmpeg": _ffmpeg,
@@ -114,6 +115,7 @@ def _database(settings: Settings) -> str:
 def _storage(settings: Settings) -> str:
     store = storage.connect(settings.resolved_storage_url)
     store.prepare()
+    protection = store.protect()
     key, content = f"doctor/{uuid.uuid4()}", b"mayfly"
     store.put(key, io.BytesIO(content), len(content))
     try:
@@ -121,7 +123,22 @@ def _storage(settings: Settings) -> str:
             raise OSError
     finally:
         store.destroy(key)
-    return "stores, reads and deletes"
+    if protection.wrong:
+        raise Wrong(f"stores, reads and deletes, but {'; '.join(protection.wrong)}")
+    return "; ".join(["stores, reads and deletes", *protection.notes])
+
+
+def _models(settings: Settings) -> str | None:
+    """The bucket of models, which must keep them."""
+    if settings.models_url is None:
+        return None
+    from tasks import models
+
+    store = storage.connect(settings.models_url.get_secret_value(), role=storage.Role.MODELS)
+    offered = store.size(models.MANIFEST_KEY) is not None
+    if wrong := store.protect().wrong:
+        raise Wrong("; ".join(wrong))
+    return "answers" if offered else "answers; nobody has shared a model"
 
 
 def _sweep(settings: Settings) -> str:

@@ -15,6 +15,7 @@ MediaError
 StorageError
 ├── StorageUnavailable  storage_unreachable  the object store does not answer, or refuses
 │   └── StorageFull     storage_full         the object store has no space left
+├── StorageLocked       storage_locked       the bucket has object lock, and may keep what is to be deleted
 └── ObjectMissing       object_missing       the object store has no such object
 """
 
@@ -103,6 +104,15 @@ class StorageFull(StorageUnavailable):
     code = "storage_full"
 
     def __init__(self, text: str = "the object store has no space left; give it more, or wait for a purge") -> None:
+        super().__init__(text)
+
+
+class StorageLocked(StorageError):
+    code = "storage_locked"
+
+    def __init__(
+        self, text: str = "the bucket has object lock, so nothing can be deleted on time: name a bucket without"
+    ) -> None:
         super().__init__(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import enum
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,31 @@ from typing import BinaryIO, Protocol
 
 PATIENCE_SECONDS = 30.0
 """How long a server may take no byte and give none. Any speed above that is slow, and fine."""
+
+
+class Role(enum.Enum):
+    """What a store is for, and so which rules it has."""
+
+    UPLOADS = "uploads"
+    """Uploads and results, each under its retention class: private, and deleted at the latest after DAYS."""
+    MODELS = "models"
+    """Networks' weights, for good."""
+
+
+DAYS: dict[Role, dict[str, int | None]] = {
+    Role.UPLOADS: {"face_input/": 1, "input/": 1, "intermediate/": 1, "result/": 15, "preview/": 15},
+    Role.MODELS: {"models/": None},
+}
+"""After how many days a store itself deletes what lies under a prefix, should every purge have stopped: what was
+promised at most, which stores round up, by less than a day. None: never."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Protection:
+    """How a store keeps the promises: what is wrong with it, and what should be known; a sentence each."""
+
+    wrong: list[str]
+    notes: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +58,15 @@ class Store(Protocol):
     """
 
     def prepare(self) -> None:
-        """Make what must exist before the first object: the bucket, the folder."""
+        """Make what must exist before the first object: the bucket with its rules, the folder.
+
+        Raises:
+            media.errors.StorageLocked: the bucket of uploads has object lock.
+            errors.FolderRefused: the folder is not Mayfly's.
+        """
+
+    def protect(self) -> Protection:
+        """Set the rules of the store's role where they are others, and say how it is; after `prepare`."""
 
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
         """Store `size` bytes of a stream; nothing is visible under the key until all of them are."""
@@ -56,7 +90,7 @@ class Store(Protocol):
         """The size of an object, None when there is none."""
 
     def destroy(self, key: str, *, unfinished: bool = True) -> None:
-        """Delete an object; fine when there is nothing.
+        """Delete an object, and all its versions where the store keeps any; fine when there is nothing.
 
         `unfinished`: delete as well what an interrupted upload has left, which costs a listing on some servers.
         """
@@ -71,11 +105,12 @@ class Store(Protocol):
         """All objects under a prefix, uploads that never ended included."""
 
 
-def connect(url: str, *, patience: float = PATIENCE_SECONDS) -> Store:
+def connect(url: str, *, role: Role = Role.UPLOADS, patience: float = PATIENCE_SECONDS) -> Store:
     """The store that a URL names: `s3://KEY:SECRET@HOST[:PORT]/BUCKET[?secure=false]` or `file:///FOLDER`.
 
     Args:
         url: as above.
+        role: what it is for.
         patience: seconds without any progress after which a server counts as away.
 
     Raises:
@@ -85,7 +120,7 @@ def connect(url: str, *, patience: float = PATIENCE_SECONDS) -> Store:
     if parts.scheme == "file" and parts.path:
         from media.storage_folder import FolderStore
 
-        return FolderStore(Path(urllib.parse.unquote(parts.path)))
+        return FolderStore(Path(urllib.parse.unquote(parts.path)), role=role)
     if parts.scheme == "s3" and parts.hostname and parts.username and parts.password and parts.path.strip("/"):
         from media.storage_s3 import S3Store
 
@@ -97,6 +132,7 @@ def connect(url: str, *, patience: float = PATIENCE_SECONDS) -> Store:
             bucket=parts.path.strip("/"),
             secure=options.get("secure", ["true"])[0] != "false",
             region=options.get("region", ["us-east-1"])[0],
+            role=role,
             patience=patience,
         )
     raise ValueError("a storage URL is s3://KEY:SECRET@HOST:PORT/BUCKET or file:///FOLDER")

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import folders
 from media.errors import ObjectMissing, StorageFull, StorageUnavailable
-from media.storage import StoredObject
+from media.storage import Protection, Role, StoredObject
 from media.streams import FULL, marked, written_here
 
 CHUNK_BYTES = 1024 * 1024
@@ -22,12 +23,19 @@ TRIES = 20
 class FolderStore:
     """Objects as files under `root`; a file that is being written carries another suffix until it is whole."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, role: Role = Role.UPLOADS) -> None:
         self.root = root
+        self.role = role
 
     def prepare(self) -> None:
         with _as_storage_error(self.root):
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.role is Role.UPLOADS:
+                folders.private(self.root, what="the object store's folder", marked=True)
+            else:
+                self.root.mkdir(parents=True, exist_ok=True)
+
+    def protect(self) -> Protection:
+        return Protection([], [])
 
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
         target = self._path(key)
@@ -95,7 +103,7 @@ class FolderStore:
                 raise error  # else a folder that was removed while we look
 
         for folder, _, names in os.walk(top, onerror=unread):
-            yield from (Path(folder, name) for name in names)
+            yield from (Path(folder, name) for name in names if name != folders.MARK)
 
     def _path(self, key: str) -> Path:
         path = self.root / key

@@ -5,25 +5,28 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import minio
 import minio.commonconfig
+import minio.datatypes
 import minio.deleteobjects
 import minio.error
-import minio.lifecycleconfig
+import minio.helpers
 import urllib3
 
+from media import bucket_rules
 from media import patience as patient
-from media.errors import ObjectMissing, StorageFull, StorageUnavailable
-from media.storage import PATIENCE_SECONDS, StoredObject
+from media.errors import ObjectMissing, StorageFull, StorageLocked, StorageUnavailable
+from media.storage import DAYS, PATIENCE_SECONDS, Protection, Role, StoredObject
 from media.streams import marked, written_here
 
 PART_BYTES = 16 * 1024**2
 CHUNK_BYTES = 1024 * 1024
-BACKSTOP_DAYS = 16  # the store's own deletion, should every purge have stopped: one day past the longest promise
+VERSIONING_SECONDS = 60.0  # for which a bucket without versions is taken for one
 FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
 
 
@@ -41,6 +44,18 @@ class _Client(minio.Minio):
         """Remove the parts of an upload; the client offers no public call for this."""
         super()._abort_multipart_upload(bucket_name, object_name, upload_id)
 
+    def ask(self, method: str, bucket: str, query: str, body: bytes | None = None) -> bytes:
+        """A request about a bucket's rules."""
+        headers: dict[str, str | list[str] | tuple[str]] | None
+        headers = None if body is None else {"Content-MD5": minio.helpers.md5sum_hash(body) or ""}
+        answer = self._execute(method, bucket, body=body, headers=headers, query_params={query: ""})
+        return bytes(answer.data)
+
+    def delete(self, bucket: str, key: str) -> bool:
+        """Delete an object. Whether the bucket kept a version of it, which the client's own call does not say."""
+        headers = self._execute("DELETE", bucket, key).headers
+        return "x-amz-delete-marker" in headers or "x-amz-version-id" in headers
+
 
 class S3Store:
     """A bucket. Uploads over PART_BYTES go in parts, of which a few are in memory at a time."""
@@ -54,9 +69,13 @@ class S3Store:
         bucket: str,
         secure: bool,
         region: str,
+        role: Role = Role.UPLOADS,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.bucket = bucket
+        self.role = role
+        self._versioned: bool | None = False
+        self._asked = float("-inf")
         # With the region given, the client does not ask the server for it first.
         self.client = _Client(
             endpoint,
@@ -69,21 +88,19 @@ class S3Store:
 
     def prepare(self) -> None:
         with _as_storage_error():
-            if self.client.bucket_exists(self.bucket):
-                return
-            with contextlib.suppress(minio.error.S3Error):  # another process was quicker
-                self.client.make_bucket(self.bucket)
-            everything = minio.commonconfig.Filter(prefix="")
-            rule = minio.lifecycleconfig.Rule(
-                minio.commonconfig.ENABLED,
-                rule_filter=everything,
-                rule_id="mayfly-backstop",
-                expiration=minio.lifecycleconfig.Expiration(days=BACKSTOP_DAYS),
-                abort_incomplete_multipart_upload=minio.lifecycleconfig.AbortIncompleteMultipartUpload(
-                    days_after_initiation=1
-                ),
-            )
-            self.client.set_bucket_lifecycle(self.bucket, minio.lifecycleconfig.LifecycleConfig([rule]))
+            if not self.client.bucket_exists(self.bucket):
+                with contextlib.suppress(minio.error.S3Error):  # another process was quicker
+                    self.client.make_bucket(self.bucket)
+                self.protect()
+            if self.role is Role.UPLOADS and bucket_rules.is_locked(self.client, self.bucket):
+                raise StorageLocked
+
+    def protect(self) -> Protection:
+        uploads = self.role is Role.UPLOADS
+        with _as_storage_error():
+            wrong, notes = bucket_rules.set_rules(self.client, self.bucket, DAYS[self.role])
+            versions = bucket_rules.versions(self.client, self.bucket) if uploads else None
+        return Protection(wrong, [*notes, *([versions] if versions else [])])
 
     def put(self, key: str, stream: BinaryIO, size: int) -> None:
         with marked(stream) as source, _as_storage_error():
@@ -120,12 +137,18 @@ class S3Store:
 
     def destroy(self, key: str, *, unfinished: bool = True) -> None:
         with _as_storage_error():
-            self.client.remove_object(self.bucket, key)
+            if self.client.delete(self.bucket, key) or self._keeps_versions():
+                self._destroy_versions(key)
             for upload in self._unfinished(key) if unfinished else ():
                 if upload.object_name == key and upload.upload_id is not None:
                     self.client.abort(self.bucket, key, upload.upload_id)
 
     def destroy_many(self, keys: Sequence[str]) -> None:
+        # Asked each time, for the answer to many deletions does not name the versions that stay.
+        if self._keeps_versions(for_seconds=0) is not False:
+            for key in keys:
+                self.destroy(key, unfinished=False)
+            return
         named = [minio.deleteobjects.DeleteObject(key) for key in keys]
         with _as_storage_error():
             # Nothing is asked for until the answer is read.
@@ -139,6 +162,31 @@ class S3Store:
                 yield StoredObject(entry.object_name or "", entry.size or 0, entry.last_modified or clock)
             for upload in self._unfinished(prefix):
                 yield StoredObject(upload.object_name, 0, upload.initiated_time or clock)
+
+    def _keeps_versions(self, *, for_seconds: float = VERSIONING_SECONDS) -> bool | None:
+        """Whether the bucket keeps versions or once did, None where we may not ask; asked again after a while.
+
+        The answer to a deletion does not suffice: Ceph's says nothing where the last version is a deletion already.
+        """
+        if not self._versioned and time.monotonic() - self._asked > for_seconds:
+            with _as_storage_error():
+                try:
+                    self._versioned = bool(bucket_rules.versioning(self.client, self.bucket))
+                except minio.error.S3Error:
+                    self._versioned = None
+            self._asked = time.monotonic()
+        return self._versioned
+
+    def _destroy_versions(self, key: str) -> None:
+        for version in self._versions(key):
+            self.client.remove_object(self.bucket, key, version_id=version.version_id)
+        if self._versions(key):
+            raise StorageUnavailable("the object store keeps versions of what was deleted; check MAYFLY_STORAGE_URL")
+
+    def _versions(self, key: str) -> list[minio.datatypes.Object]:
+        """All versions of an object, and the marks of their deletion."""
+        found = self.client.list_objects(self.bucket, prefix=key, recursive=True, include_version=True)
+        return [version for version in found if version.object_name == key]
 
     def _unfinished(self, prefix: str) -> list[minio.datatypes.Upload]:
         return self.client._list_multipart_uploads(self.bucket, prefix=prefix).uploads

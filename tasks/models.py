@@ -10,11 +10,13 @@ from pathlib import Path
 import filelock
 import pydantic
 
+import folders
 from effects import weights
 from effects.errors import WeightsError
 from effects.weights import Entry
 from media import storage
 from media.errors import ObjectMissing, StorageError
+from media.storage import Role
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,16 @@ log = logging.getLogger(__name__)
 # Keys of a store are letters, digits, `-`, `_` and `/`: files are named by their bytes.
 MANIFEST_KEY = "models/manifest"
 _ENTRIES = pydantic.TypeAdapter(tuple[Entry, ...])
+
+
+def prepared(settings: Settings) -> Path:
+    """The folder of models, where others may look in; it may not make a home that they look into as well.
+
+    Raises FolderRefused, OSError.
+    """
+    if settings.models is None:
+        folders.private(settings.home, what="the folder of MAYFLY_HOME")
+    return settings.resolved_models
 
 
 def use(settings: Settings) -> None:
@@ -34,7 +46,7 @@ def use(settings: Settings) -> None:
     if settings.models_url is None:
         return
     try:
-        fetch(storage.connect(settings.models_url.get_secret_value()), folder)
+        fetch(storage.connect(settings.models_url.get_secret_value(), role=Role.MODELS), prepared(settings))
     except (StorageError, WeightsError) as error:
         log.warning("models were not fetched: %s", error)
 
@@ -77,6 +89,7 @@ def share(store: storage.Store, folder: Path, name: str) -> None:
     entry = weights.entry(name, folder)
     weights.load(name, folder)
     store.prepare()
+    store.protect()
     try:
         offered = {other.name: other for other in _ENTRIES.validate_json(store.read(MANIFEST_KEY))}
     except ObjectMissing:

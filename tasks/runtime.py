@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 6
 """To the database, of each child: its task, its watch, what is destroyed beside it, and a store's progress at most."""
+
+log = logging.getLogger(__name__)
 
 
 class Runners:
@@ -92,16 +95,19 @@ def start(
 ) -> Runtime:
     """Open the parts and make them this process's runtime, with effects that were set up before if there are any.
 
-    A process that applies no `effects` fetches no models. Raises DatabaseMissing, StorageError.
+    A process that applies no `effects` fetches no models. Raises DatabaseMissing, StorageError, FolderRefused.
     """
     global _current
     if effects:
         models.use(settings)
         inline.use()
-    engine = engines.connect(settings.resolved_database_url, part="worker", connections=CONNECTIONS)
-    migrate.ensure(engine)
+    # Before the database, whose connections would be left open where the store is away.
     store = storage.connect(settings.resolved_storage_url)
     store.prepare()
+    for line in store.protect().wrong:
+        log.warning("the object store: %s", line)
+    engine = engines.connect(settings.resolved_database_url, part="worker", connections=CONNECTIONS)
+    migrate.ensure(engine)
     _current = Runtime(
         settings=settings,
         engine=engine,

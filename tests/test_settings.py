@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from media import storage
 from settings import Settings
 
 URLS = {
@@ -48,9 +49,33 @@ def test_some_urls_are_refused(read, missing):
         read(**given)
 
 
-def test_an_empty_variable_is_an_unset_one(read):
-    assert read(**dict.fromkeys(URLS, "")).embedded
-    assert read(MAYFLY_MAX_BYTES="").max_bytes == Settings().max_bytes
+@pytest.mark.parametrize("blank", ["", " ", " \t\n"])
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_an_empty_variable_is_an_unset_one(read, monkeypatch, name, blank):
+    monkeypatch.delenv("MAYFLY_EFFECT_MODULES")
+    unset = Settings()
+    assert getattr(read(**{f"MAYFLY_{name.upper()}": blank}), name) == getattr(unset, name)
+    assert getattr(Settings(**{name: blank}), name) == getattr(unset, name)
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("missing", URLS)
+def test_an_empty_address_is_a_missing_one(read, missing, blank):
+    with pytest.raises(ValidationError, match="all of"):
+        read(**URLS | {missing: blank})
+
+
+@pytest.mark.parametrize("name", ["home", "scratch", "models"])
+def test_a_path_means_the_same_in_every_process(read, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert getattr(read(**{f"MAYFLY_{name.upper()}": "sub/folder"}), name) == tmp_path / "sub" / "folder"
+    assert getattr(read(**{f"MAYFLY_{name.upper()}": "~/folder"}), name) == tmp_path / "me" / "folder"
+
+
+def test_a_home_of_any_name_holds_its_store(tmp_path):
+    found = storage.connect(Settings(home=tmp_path / "a b#c?d%20e").resolved_storage_url)
+    assert found.root == tmp_path / "a b#c?d%20e" / "objects"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

@@ -18,6 +18,7 @@ import celery.worker.state
 import filelock
 from celery.exceptions import WorkerTerminate
 
+import folders
 from db import changes, jobs, segments
 from db.changes import Changes
 from db.errors import DatabaseMissing
@@ -28,6 +29,7 @@ from tasks import outbox, runtime
 from tasks.rounds import Rounds
 from tasks.runtime import Runtime
 from workers import scratch
+from workers.scratch import Slot
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ class NoWorker(MayflyError):
 
 def is_running(settings: Settings) -> bool:
     """Whether a process has the embedded worker of this home."""
+    if not settings.home.is_dir():
+        return False  # and asking for the lock would make it, open to others
     lock = _lock_of(settings)
     try:
         lock.acquire(blocking=False)
@@ -124,6 +128,7 @@ class Embedded:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._runtime: Runtime | None = None
+        self._slot: Slot | None = None
         self._worker: _Worker | None = None
         self._rounds: Rounds | None = None
         self._changes: Changes | None = None
@@ -138,8 +143,11 @@ class Embedded:
         self.stop()
 
     def start(self) -> None:
-        """Start the threads; returns when the worker takes jobs. Raises AlreadyRunning, NoWorker, DatabaseMissing."""
-        self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Start the threads; returns when the worker takes jobs.
+
+        Raises AlreadyRunning, NoWorker, DatabaseMissing, FolderRefused.
+        """
+        folders.private(self.settings.home, what="the folder of MAYFLY_HOME")
         try:
             self._lock.acquire(blocking=False)
         except filelock.Timeout:
@@ -173,8 +181,10 @@ class Embedded:
         if rt is not None:
             self._runtime = None
             rt.close()
-            if ended:
-                scratch.remove(rt.scratch)
+        if ended and self._slot is not None:
+            # Else a thread still works in it, and this process has it until it ends.
+            self._slot.give_back()
+            self._slot = None
         self._lock.release()
         return ended
 
@@ -200,9 +210,8 @@ class Embedded:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         app = create(self.settings)
         app.set_default()
-        # What a worker that was killed has left is in the way of nobody but this one.
-        folder = scratch.emptied(self.settings.home / "scratch")
-        self._runtime = runtime.start(self.settings, app, scratch=folder)
+        self._slot = Slot.take(scratch.place(self.settings))
+        self._runtime = runtime.start(self.settings, app, scratch=self._slot.path)
         jobs.adopt(self._runtime.engine)
         segments.adopt(self._runtime.engine)
         self._start_worker(app)
@@ -213,6 +222,7 @@ class Embedded:
         # No beat and no message: of the worker's threads all may be at films.
         self._rounds = Rounds(self._runtime, patience=1)
         self._rounds.start()
+        self._start_thread("scratch", self._sweep_scratch)
 
     def _start_worker(self, app: celery.Celery) -> None:
         self._worker = _Worker(
@@ -267,3 +277,11 @@ class Embedded:
             else:
                 told, pause = False, POLL_SECONDS if changed else 0.0
         written.close()
+
+    def _sweep_scratch(self) -> None:
+        while True:
+            # Its own, where a thread of an earlier worker or a killed process left something; and this machine's.
+            for place in (scratch.place(self.settings), self.settings.scratch):
+                scratch.sweep(scratch.own(place))
+            if self._stop.wait(scratch.SWEEP_SECONDS):
+                return

@@ -1,6 +1,8 @@
-"""The folders where workers keep a video while they work on it, emptied whenever their worker starts.
+"""The folders where workers keep a video while they work on it: in a private folder with Mayfly's mark, swept when
+their worker has died.
 
-`mayfly worker` takes the first free *slot* of the scratch folder: `worker-1`, `worker-2`, … Nothing else is removed.
+Below the folder that the settings name, whoever owns that, lies Mayfly's own for this user. `mayfly worker` takes its
+first free *slot*: `worker-1`, `worker-2`, … Nothing else is removed.
 """
 
 from __future__ import annotations
@@ -8,15 +10,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import itertools
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
+import folders
+from settings import Settings
 from tasks import holder
 
+log = logging.getLogger(__name__)
+
 SLOT = "worker-{}"
+SWEEP_SECONDS = 10.0  # at most, until a dead worker's files are removed by a worker of the same machine and user
+_WHAT = "Mayfly's own folder for scratch, in MAYFLY_SCRATCH or embedded in MAYFLY_HOME,"
 
 
 class Slot:
@@ -30,22 +40,29 @@ class Slot:
         self._lock = lock
 
     @classmethod
-    def take(cls, root: Path) -> Slot:
-        """The first slot that nobody has, emptied. Raises OSError when the folder cannot be used."""
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for number in itertools.count(1):
-            path = root / SLOT.format(number)
-            lock = _opened(path)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def take(cls, scratch: Path) -> Slot:
+        """The first slot that nobody has, emptied.
+
+        Raises:
+            FolderRefused: what lies where Mayfly's folder should be is not its own.
+            OSError: the folder cannot be used.
+        """
+        root = folders.private(own(scratch), what=_WHAT, marked=True)
+        with _alone(root):
+            for number in itertools.count(1):
+                path = root / SLOT.format(number)
+                lock = _opened(path)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os.close(lock)
+                    continue
                 # A worker that was killed could not tidy up.
-                emptied(path)
-                # Not atomic: if somebody else was quicker, the slot is theirs.
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                continue
-            return cls(path, lock)
+                folders.remove(path)
+                path.mkdir(mode=0o700, exist_ok=True)
+                # For a moment it is nobody's, and nobody else may look.
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                return cls(path, lock)
         raise AssertionError
 
     @classmethod
@@ -59,28 +76,56 @@ class Slot:
         """Leave the slot; the last process of the worker removes its folder."""
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(self.path, ignore_errors=True)
+            folders.remove(self.path)
         os.close(self._lock)
 
 
-def emptied(path: Path) -> Path:
-    """The folder without what lay in it."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
+def place(settings: Settings) -> Path:
+    """The folder below which this set-up's workers make Mayfly's own."""
+    return settings.home / "scratch" if settings.embedded else settings.scratch
 
 
-def remove(path: Path) -> None:
-    """Remove a folder and what lies in it."""
-    shutil.rmtree(path, ignore_errors=True)
+def own(scratch: Path) -> Path:
+    """Mayfly's own folder for this user."""
+    return scratch / f"mayfly-{os.geteuid()}"
+
+
+def sweep(root: Path) -> None:
+    """Remove what dead workers of this machine have left in Mayfly's own folder; what cannot be done is said."""
+    if not folders.is_marked(root):
+        return
+    try:
+        with _alone(root, wait=False):
+            for path in root.glob(SLOT.format("*")):
+                if path.is_dir():
+                    _sweep(path)
+    except BlockingIOError:
+        log.debug("somebody else takes or sweeps slots")
+    except OSError as error:
+        log.warning("scratch cannot be swept: %s", error.strerror)
+
+
+def _sweep(path: Path) -> None:
+    lock = _opened(path)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folders.remove(path):
+            log.warning("%s: files of a worker that died were removed", path.name)
+        else:
+            log.error("%s: files of a worker that died cannot be removed; remove them by hand", path.name)
+    except BlockingIOError:
+        log.debug("%s: its worker lives", path.name)
+    finally:
+        os.close(lock)
 
 
 def of_child(root: Path) -> Path:
-    """Make a folder for this child in its service's, and remove those of children that have ended."""
+    """Make a folder for this child in its service's, in a slot, and remove those of children that have ended."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in root.iterdir():
-        if not _lives(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
+    if folders.is_marked(root.parent.parent):
+        for folder in root.iterdir():
+            if not _lives(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
     own = root / f"{os.getpid()}-{holder.started(os.getpid())}"
     own.mkdir(exist_ok=True, mode=0o700)
     return own
@@ -95,6 +140,17 @@ def _lives(name: str) -> bool:
         return False
     except psutil.AccessDenied:
         return True
+
+
+@contextlib.contextmanager
+def _alone(root: Path, *, wait: bool = True) -> Iterator[None]:
+    """No other process takes or sweeps slots meanwhile. Raises BlockingIOError where one does and we do not wait."""
+    lock = _opened(root / "slots")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _opened(path: Path) -> int:

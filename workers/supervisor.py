@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from workers import parents
+from workers import parents, scratch
 from workers.plan import Service
 
 log = logging.getLogger(__name__)
@@ -72,8 +72,12 @@ class Supervisor:
     def run(self) -> None:
         """Run until SIGTERM or SIGINT."""
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        swept = float("-inf")
         try:
             while not self._stopping:
+                if time.monotonic() - swept > scratch.SWEEP_SECONDS:
+                    scratch.sweep(self.slot.parent)
+                    swept = time.monotonic()
                 for running in self._running:
                     self._tend(running)
                 time.sleep(POLL_SECONDS)

@@ -45,17 +45,18 @@ def add(
 ) -> None:
     """Convert a checkpoint to safetensors, run it once on a small picture, and install it."""
     from effects.weights import install
+    from tasks import models
 
     settings = console.settings()
-    folder = settings.resolved_models
     if share and settings.models_url is None:
         console.fail("no_bucket", "set MAYFLY_MODELS_URL to the bucket that workers share", Exit.USAGE)
+    folder = models.prepared(settings)
     entry = install.add(file, folder, name=name, version=version, licence=licence, origin=source)
     if share and settings.models_url is not None:
         from media import storage
-        from tasks import models
+        from media.storage import Role
 
-        models.share(storage.connect(settings.models_url.get_secret_value()), folder, name)
+        models.share(storage.connect(settings.models_url.get_secret_value(), role=Role.MODELS), folder, name)
     if json:
         console.emit(entry.model_dump() | {"added": True})
     people.print(f"added {entry.name}: {entry.architecture['network']}, {entry.architecture['purpose']}")

@@ -18,8 +18,11 @@ app = typer.Typer(help="What is destroyed, and when.", no_args_is_help=True)
 
 @app.command("run")
 def run(json: Json = False) -> None:
-    """Destroy now what is due, as beat does every minute."""
+    """Destroy now what is due, as beat does every minute, and what dead workers of this machine left in scratch."""
+    from workers import scratch
+
     with console.client() as client:
+        scratch.sweep(scratch.own(scratch.place(client.settings)))
         swept = client.sweep()
         if json:
             console.emit({"destroyed": swept.destroyed, "failed": swept.failed})

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from db import engine as engines
+from errors import FolderRefused
 
 
 @pytest.fixture
@@ -23,6 +24,14 @@ def opened(tmp_path):
 
 def test_its_folder_is_private(opened, tmp_path):
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_others_may_enter_is_refused(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "file").write_text("x")
+    (tmp_path / "home").chmod(0o755)
+    with pytest.raises(FolderRefused, match="MAYFLY_HOME"):
+        engines.connect(f"sqlite:///{tmp_path / 'home' / 'test.db'}")
 
 
 @pytest.mark.parametrize(

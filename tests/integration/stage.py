@@ -30,7 +30,7 @@ from media.storage_s3 import S3Store
 from settings import Settings
 from tasks import broker, queues, runtime
 from tasks.app import create
-from workers import plan
+from workers import plan, scratch
 
 HERE = Path(__file__).parent
 
@@ -116,7 +116,7 @@ class Stage:
     def __init__(self, servers: dict[str, str], folder: Path, **variables: str) -> None:
         self.name = f"stage-{uuid.uuid4().hex[:12]}"
         self.folder = folder
-        self.scratch = folder / "scratch"
+        self.scratch = scratch.own(folder / "scratch")
         broker_url = urllib.parse.urlsplit(servers["MAYFLY_BROKER_URL"])._replace(path=f"/{self.name}")
         storage_url = urllib.parse.urlsplit(servers["MAYFLY_STORAGE_URL"])._replace(path=f"/{self.name}")
         database = sa.make_url(servers["MAYFLY_DATABASE_URL"])
@@ -128,7 +128,7 @@ class Stage:
             "MAYFLY_DATABASE_URL": database.set(database=self.name).render_as_string(hide_password=False),
             "MAYFLY_STORAGE_URL": storage_url.geturl(),
             "MAYFLY_EFFECT_MODULES": EFFECTS,
-            "MAYFLY_SCRATCH": str(self.scratch),
+            "MAYFLY_SCRATCH": str(self.scratch.parent),
         } | {f"MAYFLY_{name.upper()}": value for name, value in variables.items()}
         self.processes: list[Process] = []
 

@@ -3,10 +3,13 @@
 import json
 import os
 import subprocess
+import urllib.parse
 import uuid
 
 import pytest
 import sqlalchemy as sa
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -16,8 +19,10 @@ from db.states import State
 from db.tables import ASSETS
 from mayfly import Client
 from mayfly.cli.main import app
+from media import storage
 from tests import clock
 from tests.conftest import mayfly
+from workers import scratch
 
 
 @pytest.fixture
@@ -216,7 +221,7 @@ def test_cancel_and_status(quick, photo, embedded):
     assert quick("cancel", line["job"])[0] == 0
     code, [found], _ = quick("status", "--json")
     assert (code, found["job"], found["state"]) == (0, line["job"], "cancelled")
-    assert [path for path in (embedded.home / "objects").rglob("*") if path.is_file()] == []
+    assert list(storage.connect(embedded.resolved_storage_url).objects()) == []
 
 
 def test_purge_tells_what_is_overdue_and_destroys_it(quick, photo, embedded):
@@ -234,6 +239,47 @@ def test_purge_tells_what_is_overdue_and_destroys_it(quick, photo, embedded):
         assert (code, found) == (0, {"destroyed": 1, "failed": 0})
         assert client.jobs()[0].error == "expired"
         assert quick("purge", "status")[0] == 0
+
+
+@pytest.mark.parametrize("setup", ["embedded", "full"])
+def test_purge_removes_what_dead_workers_left(quick, embedded, request, tmp_path, setup):
+    place = embedded.home / "scratch"
+    if setup == "full":
+        variables = request.getfixturevalue("servers") | {"MAYFLY_SCRATCH": str(tmp_path / "scratch")}
+        place = tmp_path / "scratch"
+    slot = scratch.Slot.take(place)
+    (slot.path / "film.mp4").write_bytes(b"x")
+    os.close(slot._lock)
+    assert quick("purge", "run", **(variables if setup == "full" else {}))[0] == 0
+    assert not slot.path.exists()
+
+
+def test_doctor_says_what_is_wrong_with_a_bucket(quick, servers):
+    url = urllib.parse.urlsplit(servers["MAYFLY_STORAGE_URL"])._replace(path=f"/test-{uuid.uuid4().hex[:12]}").geturl()
+    store = storage.connect(url)
+    store.prepare()
+    rule = (
+        "<Rule><ID>theirs</ID><Status>Enabled</Status><Prefix></Prefix><Expiration><Days>3</Days></Expiration></Rule>"
+    )
+    store.client.ask(
+        "PUT", store.bucket, "lifecycle", f"<LifecycleConfiguration>{rule}</LifecycleConfiguration>".encode()
+    )
+    try:
+        _, lines, _ = quick("doctor", "--json", **servers | {"MAYFLY_STORAGE_URL": url, "MAYFLY_MODELS_URL": url})
+        found = {line["check"]: line for line in lines}
+        assert not found["storage"]["ok"] and not found["models"]["ok"]
+        assert "theirs" in found["storage"]["detail"] and "result/" in found["storage"]["detail"]
+        assert "models/" in found["models"]["detail"]
+        store.client.ask("DELETE", store.bucket, "lifecycle")
+        store.client.set_bucket_versioning(store.bucket, VersioningConfig(ENABLED))
+        _, lines, _ = quick("doctor", "--json", **servers | {"MAYFLY_STORAGE_URL": url, "MAYFLY_MODELS_URL": url})
+        found = {line["check"]: line for line in lines}
+        assert found["storage"]["ok"] and "every version is destroyed" in found["storage"]["detail"]
+        assert found["models"] == {"check": "models", "ok": True, "detail": "answers; nobody has shared a model"}
+        # What it tried is gone, in every version.
+        assert list(store.client.list_objects(store.bucket, recursive=True, include_version=True)) == []
+    finally:
+        store.client.remove_bucket(store.bucket)
 
 
 def test_purge_status_says_that_nobody_destroys_what_is_due(quick, embedded, photo):

@@ -1,7 +1,11 @@
 """`mayfly models`: a published checkpoint is added, listed, verified and used; what is wrong has a code."""
 
 import json
+import os
+import urllib.parse
+import uuid
 
+import minio.error
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +14,7 @@ from typer.testing import CliRunner
 
 from effects import weights
 from mayfly.cli.main import app
+from media import storage
 from tests.effects import checkpoints
 
 
@@ -118,6 +123,34 @@ def test_sharing_needs_a_bucket_and_fills_it(run, tmp_path, monkeypatch):
     from tasks import models
 
     assert models.fetch(storage.connect(f"file://{tmp_path / 'bucket'}"), tmp_path / "there") == ["tiny"]
+
+
+def test_a_home_that_is_made_for_models_is_private(run, embedded, tmp_path, monkeypatch):
+    monkeypatch.delenv("MAYFLY_MODELS")
+    before = os.umask(0o022)
+    try:
+        source = checkpoints.compact(tmp_path / "published.pth")
+        assert run("models", "add", source, "--name", "tiny", *ABOUT)[0] == 0
+    finally:
+        os.umask(before)
+    assert embedded.home.stat().st_mode & 0o077 == 0
+    assert (embedded.home / "models" / "tiny.safetensors").exists()
+
+
+def test_shared_models_have_no_term(run, servers, tmp_path, monkeypatch):
+    url = urllib.parse.urlsplit(servers["MAYFLY_STORAGE_URL"])._replace(path=f"/test-{uuid.uuid4().hex[:12]}").geturl()
+    monkeypatch.setenv("MAYFLY_MODELS_URL", url)
+    store = storage.connect(url, role=storage.Role.MODELS)
+    source = checkpoints.compact(tmp_path / "published.pth")
+    try:
+        assert run("models", "add", source, "--name", "tiny", "--share", *ABOUT)[0] == 0
+        with pytest.raises(minio.error.S3Error, match="NoSuchLifecycleConfiguration"):
+            store.client.ask("GET", store.bucket, "lifecycle")
+        assert len(list(store.objects("models/"))) == 2
+    finally:
+        for found in list(store.objects()):
+            store.destroy(found.key)
+        store.client.remove_bucket(store.bucket)
 
 
 def test_an_unknown_model_is_named_by_its_code(run, tmp_path, photo):

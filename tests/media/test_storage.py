@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import folders
+from errors import FolderRefused
 from media import storage
 from media.errors import DiskFull, MachineFault, ObjectMissing, StorageError, StorageFull, StorageUnavailable
+from media.storage import Protection
 from media.storage_folder import FolderStore
 from media.storage_s3 import PART_BYTES, S3Store
 
@@ -272,7 +275,8 @@ def test_a_folders_empty_folders_go_as_well(tmp_path):
     store.destroy("input/job/0/asset")
     assert [path.name for path in (tmp_path / "objects" / "input").iterdir()] == ["other"]
     store.destroy("input/other/0/asset")
-    assert list((tmp_path / "objects").iterdir()) == []
+    assert [path.name for path in (tmp_path / "objects").iterdir()] == [folders.MARK]
+    assert list(store.objects()) == []
 
 
 def test_a_neighbour_that_removes_the_new_folder_stops_nobody(tmp_path, monkeypatch):
@@ -293,11 +297,29 @@ def test_a_neighbour_that_removes_the_new_folder_stops_nobody(tmp_path, monkeypa
 
 
 def test_a_folder_is_private(tmp_path):
-    store = FolderStore(tmp_path / "objects")
+    store = FolderStore(tmp_path / "home" / "objects")
     store.prepare()
     put(store, "input/job/a")
-    # Nobody else comes past its root.
-    assert (tmp_path / "objects").stat().st_mode & 0o077 == 0
+    # Nobody else comes past its root, nor past a home that is made for it.
+    for path in (tmp_path / "home", tmp_path / "home" / "objects"):
+        assert path.stat().st_mode & 0o077 == 0
+    assert store.protect() == Protection([], [])
+
+
+def test_a_folder_with_other_files_is_no_store(tmp_path):
+    (tmp_path / "objects").mkdir(mode=0o700)
+    (tmp_path / "objects" / "precious").write_text("x")
+    with pytest.raises(FolderRefused) as raised:
+        FolderStore(tmp_path / "objects").prepare()
+    assert str(tmp_path) not in str(raised.value)
+    assert [path.name for path in (tmp_path / "objects").iterdir()] == ["precious"]
+
+
+def test_a_folder_of_models_may_be_anybodys(tmp_path):
+    (tmp_path / "models").mkdir(mode=0o755)
+    (tmp_path / "models" / "readme").write_text("x")
+    storage.connect(f"file://{tmp_path / 'models'}", role=storage.Role.MODELS).prepare()
+    assert (tmp_path / "models").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_our_words(tmp_path):
@@ -449,17 +471,3 @@ def test_other_urls_are_refused_without_repeating_them(url):
     with pytest.raises(ValueError, match="a storage URL is") as raised:
         storage.connect(url)
     assert "geheim" not in str(raised.value)
-
-
-def test_a_new_bucket_has_the_backstop(servers):
-    start, _, _ = servers["MAYFLY_STORAGE_URL"].partition("?")
-    url = servers["MAYFLY_STORAGE_URL"].replace(start, f"{start.rpartition('/')[0]}/test-{uuid.uuid4().hex[:12]}")
-    store = storage.connect(url)
-    store.prepare()
-    try:
-        (rule,) = store.client.get_bucket_lifecycle(store.bucket).rules
-        assert rule.status == "Enabled"
-        assert rule.expiration.days == 16
-        assert rule.abort_incomplete_multipart_upload.days_after_initiation == 1
-    finally:
-        store.client.remove_bucket(store.bucket)

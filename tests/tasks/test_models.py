@@ -75,7 +75,7 @@ def test_workers_use_the_folder_and_the_bucket(here, bucket, tmp_path):
 
 
 def test_without_the_bucket_what_is_there_is_used(here, tmp_path, monkeypatch):
-    def silent(_url):
+    def silent(_url, **_options):
         from media.errors import StorageUnavailable
 
         raise StorageUnavailable("the store does not answer")

@@ -1,5 +1,6 @@
 """The embedded worker: one a home, takes up what the one before has left, and stops within seconds."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -12,12 +13,14 @@ from db import claims, jobs
 from db import engine as engines
 from db.errors import DatabaseMissing
 from db.states import Stage, State
+from errors import FolderRefused
 from mayfly.client import Client
 from settings import Settings
 from tasks import maintenance, outbox, queues
 from tests import clock
 from tests.conftest import mayfly
 from workers import embedded as module
+from workers import scratch
 from workers.embedded import AlreadyRunning, Embedded
 
 STOP_SECONDS = 3.0
@@ -34,6 +37,10 @@ def wait_running(client, job, *, seconds=60):
     while (found := row(client, job)).state is not State.RUNNING or found.stage is not Stage.EFFECT:
         assert time.monotonic() < end and not found.state.final, found
         time.sleep(0.02)
+
+
+def slots(settings):
+    return sorted(scratch.own(settings.home / "scratch").glob("worker-*/"))
 
 
 def timed_stop(worker):
@@ -56,16 +63,17 @@ def test_one_a_home_and_the_next_takes_up_what_is_left(embedded, photo):
         row = jobs.get(engine, uuid.UUID(first.id))
         assert claims.take(engine, row.id, stage=Stage.EFFECT, holder="elsewhere:1:1.0:1", lease=3600)
         jobs.mark_sent(engine, [jobs.get(engine, uuid.UUID(second.id))])
-        (embedded.home / "scratch").mkdir()
-        (embedded.home / "scratch" / "film.mp4").write_bytes(b"x")
+        left = scratch.Slot.take(embedded.home / "scratch")
+        (left.path / "film.mp4").write_bytes(b"x")
+        os.close(left._lock)
         with Embedded(embedded):
-            assert not (embedded.home / "scratch" / "film.mp4").exists()
+            assert not (left.path / "film.mp4").exists()
             with pytest.raises(AlreadyRunning) as raised:
                 Embedded(embedded).start()
             assert raised.value.code == "already_running"
             for job in (first, second):
                 assert client.wait(job, timeout=60).state is State.DONE
-        assert not (embedded.home / "scratch").exists()
+        assert slots(embedded) == []
         assert jobs.get(engine, row.id).finished_at < clock.now()
         engine.dispose()
         with Embedded(embedded):
@@ -116,7 +124,7 @@ def test_a_video_is_handed_back_at_its_next_frame_and_goes_on(embedded, clip):
         assert ended
         found = row(client, job)
         assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
-        assert not (embedded.home / "scratch").exists()
+        assert slots(embedded) == []
         with Embedded(embedded):
             assert client.wait(job, timeout=90).state is State.DONE
 
@@ -131,11 +139,12 @@ def test_a_photo_that_does_not_look_is_handed_back_all_the_same(embedded, photo)
         assert seconds < STOP_SECONDS + BUSY_SECONDS
         assert not ended, "a thread is still in the effect's call"
         # And what it works with is still there.
-        assert (embedded.home / "scratch").exists()
+        assert len(slots(embedded)) == 1
         found = row(client, job)
         assert (found.state, found.tries, found.returns) == (State.QUEUED, 0, 1)
         # The next one works beside the thread that goes on, and is not disturbed by it.
         with Embedded(embedded):
+            assert len(slots(embedded)) == 2
             assert client.wait(job, timeout=60).state is State.DONE
 
 
@@ -258,4 +267,36 @@ def test_an_outbox_without_its_database_says_so_once(embedded, monkeypatch, capl
 
 def test_files_of_a_worker_are_nobody_elses(embedded):
     with Embedded(embedded):
-        assert (embedded.home / "scratch").stat().st_mode & 0o077 == 0
+        (slot,) = slots(embedded)
+        for folder in (embedded.home, embedded.home / "scratch", slot.parent, slot):
+            assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_what_dead_workers_of_this_machine_left_is_removed(embedded, tmp_path, monkeypatch):
+    """Also those of servers; and as long as this one runs."""
+    machine = embedded.model_copy(update={"scratch": tmp_path / "machine"})
+    monkeypatch.setattr(scratch, "SWEEP_SECONDS", 0.02)
+    with Embedded(machine):
+        for _ in range(2):
+            left = scratch.Slot.take(machine.scratch)
+            os.close(left._lock)
+            end = time.monotonic() + 30
+            while left.path.exists():
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+
+@pytest.mark.parametrize("where", ["home", "scratch"])
+def test_a_folder_that_is_not_mayflys_is_refused(embedded, where):
+    folder = {"home": embedded.home, "scratch": scratch.own(embedded.home / "scratch")}[where]
+    folder.mkdir(parents=True)
+    (folder / "precious").write_text("x")
+    folder.chmod(0o755)
+    with pytest.raises(FolderRefused, match="MAYFLY_HOME"):
+        Embedded(embedded).start()
+    assert (folder / "precious").exists() and folder.stat().st_mode & 0o777 == 0o755
+
+
+def test_asking_whether_it_runs_makes_no_home(embedded):
+    assert not module.is_running(embedded)
+    assert not embedded.home.exists()

@@ -62,6 +62,31 @@ def test_deaths_in_a_row_are_counted_and_said_in_one_line(tmp_path, monkeypatch,
     assert said[0].startswith("service cpu-photo ended (it could not work and says why above); started again in ")
 
 
+def test_what_dead_workers_left_is_swept_as_long_as_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor.scratch, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.01)
+    slot, swept = supervisor.scratch.Slot.take(tmp_path), []
+
+    def die_twice():
+        for _ in range(2):
+            left = supervisor.scratch.Slot.take(tmp_path)
+            os.close(left._lock)
+            end = time.monotonic() + 30
+            while left.path.exists() and time.monotonic() < end:
+                time.sleep(0.01)
+            swept.append(not left.path.exists())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=die_twice)
+    supervised = Fake("sleep", "60", slot=slot.path)
+    monkeypatch.setattr(supervised, "_tend", lambda _running: thread.ident or thread.start())
+    supervised.run()
+    thread.join(30)
+    assert swept == [True, True]
+    assert slot.path.exists()
+    slot.give_back()
+
+
 def test_a_service_that_lived_is_started_again_soon(tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "RESTART_SECONDS", 0.05)
     monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.01)
