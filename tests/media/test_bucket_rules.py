@@ -11,7 +11,7 @@ import minio.versioningconfig
 import pytest
 
 from db.states import Retention
-from media import bucket_rules, storage
+from media import bucket_rules, storage, storage_s3
 from media.errors import StorageLocked, StorageUnavailable
 from media.storage import Protection, Role
 from purge import policy
