@@ -75,8 +75,9 @@ CASES = {
         lambda _photo, clip, _folder: clip.read_bytes()[: clip.stat().st_size // 2], "damaged_media", "ingest"
     ),
     "MP4 cut in its frames": Case(faststart, "damaged_media", "effect"),
-    "pixels": Case(lambda *_: png(1001, 1000), "too_large", "effect"),
-    "PNG bomb": Case(lambda *_: png(60_000, 60_000), "too_large", "effect"),
+    "pixels": Case(lambda *_: png(1001, 1000), "too_large"),
+    "pixels, lax producer": Case(lambda *_: png(1001, 1000), "too_large", "effect", settings=LAX),
+    "PNG bomb": Case(lambda *_: png(60_000, 60_000), "too_large"),
     "frames": Case(ffmpeg("testsrc2=size=64x64:rate=100:duration=6.5"), "too_large", "ingest"),
     "seconds": Case(ffmpeg("testsrc2=size=64x64:rate=1:duration=32"), "too_large", "ingest"),
 }
