@@ -60,7 +60,7 @@ class Rounds:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, task: str) -> None:
-        asked = maintenance.ASKED[task]
+        asked, told = maintenance.ASKED[task], False
         while not self._stopping.is_set():
             try:
                 pause = self._left(task)
@@ -68,11 +68,19 @@ class Rounds:
                     asked.clear()
                     maintenance.run(self._runtime, task)
                     pause = self._left(task)
+                told = False
             except Exception as error:  # noqa: BLE001 - a thread that ended here would leave all that is due lying
-                # An error of a driver may repeat a value.
-                what = error.code if isinstance(error, outage.AWAY) else type(error).__name__
-                log.warning("%s: %s, the next one goes on", task, what)
-                pause = TROUBLE_SECONDS
+                if isinstance(error, outage.AWAY):
+                    # Or the outbox would take leases for over that could not be renewed.
+                    self._runtime.outages.note()
+                if not told:
+                    # An error of a driver may repeat a value.
+                    what = error.code if isinstance(error, outage.AWAY) else type(error).__name__
+                    log.warning("%s: %s; it is tried again until it can be done", task, what)
+                    told = True
+                # Whoever asked has been heard: nobody can do it now.
+                self._stopping.wait(TROUBLE_SECONDS)
+                continue
             # `stop` asks after it has said so, and what it asked may have just been taken for a message.
             if not self._stopping.is_set():
                 asked.wait(max(pause, LEAST_SECONDS))

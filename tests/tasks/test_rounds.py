@@ -106,7 +106,8 @@ def test_an_error_ends_no_thread_and_is_told_without_its_text(begun, ran, monkey
     begun()
     assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
     said = [record for record in caplog.records if record.name in ("tasks.rounds", "tasks.maintenance")]
-    assert len(said) == 2
+    # An outage is told by the task itself, once in each of its periods.
+    assert len(said) == (2 if isinstance(error, DatabaseMissing) else 1)
     assert "face" not in caplog.text
     assert said[0].exc_info is None
 
@@ -125,6 +126,24 @@ def test_a_database_that_cannot_be_asked_ends_no_thread(begun, ran, monkeypatch)
     monkeypatch.setattr(periodic, "seconds_since", away)
     begun()
     assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+
+
+def test_a_database_that_is_away_is_noted_and_not_asked_all_the_time(begun, rt, monkeypatch, caplog):
+    calls = []
+
+    def away(engine, task):
+        calls.append(task)
+        raise DatabaseMissing("away")
+
+    monkeypatch.setattr(periodic, "seconds_since", away)
+    assert rt.outages.over_for(SECONDS)
+    started = begun()
+    for thread in started._threads:
+        thread.join(0.2)
+    assert sorted(calls) == sorted({*calls})
+    assert {thread.name for thread in started._threads} == {*calls}
+    assert not rt.outages.over_for(SECONDS)
+    assert len(caplog.records) == len(calls)
 
 
 def test_a_stop_while_a_task_is_taken_up_is_not_lost(begun, ran, monkeypatch):
