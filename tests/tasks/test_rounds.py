@@ -106,8 +106,7 @@ def test_an_error_ends_no_thread_and_is_told_without_its_text(begun, ran, monkey
     begun()
     assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
     said = [record for record in caplog.records if record.name in ("tasks.rounds", "tasks.maintenance")]
-    # An outage is told by the task itself, once in each of its periods.
-    assert len(said) == (2 if isinstance(error, DatabaseMissing) else 1)
+    assert len(said) == 2
     assert "face" not in caplog.text
     assert said[0].exc_info is None
 
