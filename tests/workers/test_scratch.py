@@ -150,8 +150,9 @@ def test_what_lies_beside_is_left_alone(tmp_path, root):
 
 
 def test_a_folder_of_the_same_name_that_is_not_ours_is_refused(tmp_path, root):
-    (root / "worker-1").mkdir(parents=True)
-    (root / "worker-1" / "precious").write_text("not ours")
+    precious = root / "worker-1" / "cpu-photo" / "theirs" / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("not ours")
     root.chmod(0o700)
     with pytest.raises(FolderRefused) as raised:
         Slot.take(tmp_path)
@@ -160,8 +161,8 @@ def test_a_folder_of_the_same_name_that_is_not_ours_is_refused(tmp_path, root):
     scratch.sweep(root)
     # Not even as the slot of somebody who is told to have it.
     Slot.share(root / "worker-1").give_back()
-    scratch.of_child(root / "worker-1")
-    assert (root / "worker-1" / "precious").exists()
+    scratch.of_child(root / "worker-1" / "cpu-photo")
+    assert precious.exists()
 
 
 def test_takers_and_sweepers_at_once_share_nothing(tmp_path, root):
