@@ -34,6 +34,9 @@ APART = {
     "tests/integration/test_worker_life.py",
 }
 
+# Files of these folders mostly wait.
+WAITING = ("tests/faults/", "tests/integration/", "tests/mayfly/", "tests/scripts/", "tests/workers/")
+
 # A developer's own servers are no place for tests; what tests use is made below. Where trial servers run is no address.
 for _name in [name for name in os.environ if name.startswith("MAYFLY_") and name != "MAYFLY_SERVICES_DIR"]:
     del os.environ[_name]
@@ -43,12 +46,29 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
+def _scope(nodeid: str) -> str:
+    """What one process of tests runs in one piece: a file, or all files that share stages."""
+    file = nodeid.partition("::")[0]
+    return SHARED if file.startswith(SHARED) and file not in APART else file
+
+
 class _Scheduler(LoadFileScheduling):
     """Gives each process whole files, and those that share stages as one, so that what is shared is made once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = super()._split_scope(nodeid)
-        return SHARED if file.startswith(SHARED) and file not in APART else file
+        return _scope(nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Alternate files that wait for servers with files that compute, for side by side they cost the time of one."""
+    scopes: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        scopes.setdefault(_scope(item.nodeid), []).append(item)
+    waiting = sorted((scope for scope in scopes if scope.startswith(WAITING)), key=lambda scope: scope != SHARED)
+    computing = [scope for scope in scopes if scope not in waiting]
+    # Each has its place in its own row, from 0 to 1.
+    places = {scope: number / len(row) for row in (waiting, computing) for number, scope in enumerate(row)}
+    items[:] = [item for scope in sorted(places, key=lambda scope: places[scope]) for item in scopes[scope]]
 
 
 @pytest.hookimpl(optionalhook=True)
