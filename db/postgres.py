@@ -26,7 +26,6 @@ ANSWER_SECONDS = STATEMENT_SECONDS + 5.0
 DEAD_PEER_MS = 15_000  # what was sent and is not confirmed for so long was sent to nobody
 
 OPTIONS = {
-    "connect_timeout": round(CONNECT_SECONDS),
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -17,7 +17,7 @@ from mayfly.errors import WaitTimeout
 from tests.faults.proxy import Proxy
 
 LONG = 1e6  # seconds; a test in which only such a bound is left does not end
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.fixture
