@@ -27,8 +27,11 @@ format: $(STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+# mutmut is in a folder of its own: what it brings besides changes the names of Celery's processes.
 mutants: $(STAMP)  ## mistakes that no test notices: MODULE=db/claims.py, and SAMPLE=60 for some of many
-	eval "$$(scripts/services up)" && $(VENV)/bin/python scripts/mutants $(MODULE) $(if $(SAMPLE),--sample $(SAMPLE))
+	$(VENV)/bin/pip install --quiet --upgrade --no-deps --target .mutants mutmut==3.8.1 libcst==1.9.0
+	eval "$$(scripts/services up)" && PYTHONPATH=.mutants $(VENV)/bin/python scripts/mutants $(MODULE) \
+		$(if $(SAMPLE),--sample $(SAMPLE))
 
 services: $(STAMP)  ## RabbitMQ, PostgreSQL and S3 for trials; eval "$(scripts/services up)" for their addresses
 	scripts/services up

@@ -248,7 +248,6 @@ def jobs_of_due_inputs(engine: sa.Engine, *, limit: int) -> list[uuid.UUID]:
         sa.select(JOBS.c.id)
         .join(ASSETS, ASSETS.c.job_id == JOBS.c.id)
         .where(literal.is_unfinished(JOBS), ASSETS.c.retention.in_(_INPUTS), ASSETS.c.due_at <= clock.now())
-        .distinct()
         .limit(limit)
     )
     with engines.reading(engine) as connection:

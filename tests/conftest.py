@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.parse
@@ -41,6 +42,8 @@ WAITING = ("tests/faults/", "tests/integration/", "tests/mayfly/", "tests/script
 for _name in [name for name in os.environ if name.startswith("MAYFLY_") and name != "MAYFLY_SERVICES_DIR"]:
     del os.environ[_name]
 os.environ["MAYFLY_EFFECT_MODULES"] = "benchmarks.effects"
+# Where the tests run in the background, a shell has them ignore Ctrl-C, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:
     # There is one process of tests a core. Whatever uses OpenMP reads this when it is imported, in children too.
     os.environ["OMP_NUM_THREADS"] = "1"

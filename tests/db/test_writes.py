@@ -92,11 +92,11 @@ def test_a_new_job_is_what_was_asked_for(engine):
         "idempotency_key": "k",
         "fingerprint": "f",
     }
-    job, _ = rows.create(engine, lease=LEASE, **wanted)
+    job, _ = rows.create(engine, lease=LEASE, size=9, **wanted)
     found = read(engine, JOBS, JOBS.c.id == job.id)
     written = {name: value for name, value in found.items() if value is not None}
     zero = dict.fromkeys(("attempt", "tries", "returns", "dead_letters", "units_done"), 0)
-    own = {"id": job.id, "state": "uploading", "created_at": "now", "lease_until": LEASE}
+    own = {"id": job.id, "state": "uploading", "created_at": "now", "lease_until": LEASE, "input_bytes": 9}
     assert written == own | zero | wanted | {"stage": "effect"}
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mayfly import Client
+from media.sniff import HEAD_BYTES
 from settings import Settings
 from tests.faults.conftest import Lines
 
@@ -22,18 +23,16 @@ def producer(lines: Lines, told: list[str] | None = None, **settings: Any) -> Cl
 
 
 class Source(io.BytesIO):
-    """A file that calls something once when it is read by an upload, and not when it is looked at."""
+    """A file that calls something once when it is read by an upload, and not when its header is looked at."""
 
     def __init__(self, content: bytes, call: Callable[[], object], *, at: int = 0) -> None:
         super().__init__(content)
         self._call: Callable[[], object] | None = call
         self._at = at
-        self._looked = False
 
     def read(self, size: int | None = -1) -> bytes:
-        if not self._looked:
-            self._looked = True
-        elif self._call is not None and self.tell() >= self._at:
+        looks = size is not None and 0 <= size <= HEAD_BYTES
+        if not looks and self._call is not None and self.tell() >= self._at:
             call, self._call = self._call, None
             call()
         return super().read(size)

@@ -187,7 +187,9 @@ def test_it_cuts_after_so_many_bytes_to_the_server(proxy, line, server):
         take(line, 5000)
     assert happened.wait(SECONDS)
     assert ended(line)
-    assert (server.got.count(b"y"), server.got.count(b"z")) == (999, 1)
+    # The last byte may be lost with the connection.
+    assert server.got.count(b"y") == 999
+    assert server.got.count(b"z") <= 1
     with connected(proxy) as another:
         assert ask(another, b"x" * 5000) == b"x" * 5000
 

@@ -145,7 +145,7 @@ def test_a_home_on_a_read_only_mount(embedded, photo, tmp_path):
 
 
 def test_a_database_that_is_damaged(embedded, run, tmp_path):
-    embedded.home.mkdir()
+    embedded.home.mkdir(mode=0o700)
     (embedded.home / "mayfly.db").write_bytes(b"this is no database" * 1000)
     for words in commands(str(uuid.uuid4()), tmp_path, DATABASE):
         code, said = run(words)
@@ -155,7 +155,9 @@ def test_a_database_that_is_damaged(embedded, run, tmp_path):
 def test_a_home_that_is_a_file(embedded, run, tmp_path):
     embedded.home.write_bytes(b"")
     for words in commands(str(uuid.uuid4()), tmp_path, DATABASE):
-        assert run(words)[0] == UNREACHABLE
+        code, said = run(words)
+        assert code == USAGE
+        assert "folder_refused" in said
 
 
 @pytest.mark.parametrize("part", ["host", "port", "password", "virtual host"])

@@ -41,7 +41,7 @@ def declared(monkeypatch):
 
 def request(found=sniff.JPEG, content=JPEG, **options):
     wanted = Wanted.check("pass-through", None, **options)
-    return wanted.request(found, io.BytesIO(content), Policy.of(Settings(home="/nowhere")))
+    return wanted.request(found, io.BytesIO(content), len(content), Policy.of(Settings(home="/nowhere")))
 
 
 @pytest.mark.parametrize("face", [False, True])
@@ -60,7 +60,7 @@ def test_a_picture_begins_with_its_effect_and_a_video_is_counted_first():
 
 def test_what_was_asked_for_is_kept():
     wanted = Wanted.check("sleep", {"seconds": "2"}, owner="o", consent="c", key="k", preview=True)
-    made = wanted.request(sniff.JPEG, io.BytesIO(JPEG), Policy.of(Settings(home="/nowhere")))
+    made = wanted.request(sniff.JPEG, io.BytesIO(JPEG), len(JPEG), Policy.of(Settings(home="/nowhere")))
     assert (made.effect, made.parameters) == ("sleep", {"seconds": 2.0})
     assert (made.owner, made.consent, made.idempotency_key) == ("o", "c", "k")
     assert made.output == {"preview": True}
@@ -78,7 +78,7 @@ def test_a_fingerprint_is_of_everything_that_is_asked_for_and_of_the_key():
         stream = io.BytesIO(b"before" + content)
         stream.seek(6)
         wanted = Wanted.check(effect, params, key=key, **options)
-        made = wanted.request(sniff.JPEG, stream, Policy.of(Settings(home="/nowhere")))
+        made = wanted.request(sniff.JPEG, stream, len(content), Policy.of(Settings(home="/nowhere")))
         assert stream.tell() == 6
         return made.fingerprint
 

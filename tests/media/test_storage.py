@@ -342,10 +342,15 @@ def test_one_of_many_that_a_bucket_keeps_is_an_error():
     """As a locked object is; the answer as a whole says that all went well."""
 
     class Locked(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.answer("VersioningConfiguration", "")
+
         def do_POST(self):
-            error = "<Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
-            answer = f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{error}</DeleteResult>'.encode()
             self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer("DeleteResult", "<Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error>")
+
+        def answer(self, name, content):
+            answer = f'<{name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{content}</{name}>'.encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(answer)))

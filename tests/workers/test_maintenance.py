@@ -51,7 +51,7 @@ def test_it_loads_no_torch_and_no_decoder(embedded):
     assert "tasks.maintenance" in found
     assert not {name.partition(".")[0] for name in found} & HEAVY
     assert not found & (OURS | ALSO)
-    assert tasks == ["jobs.bury", "jobs.resend", "purge.sweep"]
+    assert tasks == ["jobs.bury", "jobs.resend", "purge.forget", "purge.sweep"]
 
 
 def test_an_effect_that_cannot_be_loaded_is_left_out(embedded, tmp_path, monkeypatch, caplog):
