@@ -23,7 +23,7 @@ from tests.faults.proxy import Proxy
 
 SPEED = 64_000  # bytes a second
 CONTENT = bytes(range(250)) * 1600  # 6.2 s at that speed
-PATIENCE = 2.0  # seconds; less than any of the transfers takes
+PATIENCE = 3.0  # seconds; less than any of the transfers takes
 SILENCE = 1.9 * PATIENCE  # no more than this may a stalled call take: it never waits twice
 
 

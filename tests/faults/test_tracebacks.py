@@ -256,7 +256,8 @@ def test_debug_shows_where_and_no_value(embedded, photo, faulty):
 
 
 def test_ctrl_c_is_quiet(embedded, photo):
-    command = [mayfly(), "submit", "sleep", str(photo), *REFERENCES, "--wait"]
+    # Long enough to be still at it, whatever else the machine does.
+    command = [mayfly(), "submit", "sleep", str(photo), *REFERENCES, "-p", "seconds=60", "--wait"]
     waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     try:
         waiting.stderr.readline()
