@@ -60,7 +60,7 @@ def main() -> dict[str, float]:
 def _killed(client: Client, content: bytes, *, whole: bool) -> float:
     """Kill who works at a job; the seconds until its next attempt begins."""
     job = client.submit(content, "sleep", {"seconds": SECONDS})
-    while (held := _attempt(client, job.id, 1)) is None:
+    while (held := _attempt(client, job.id, after=0)) is None:
         time.sleep(0.02)
     child = psutil.Process(int(str(held.holder).split(":")[-3]))
     family = _worker_of(child) if whole else [child]
@@ -69,7 +69,7 @@ def _killed(client: Client, content: bytes, *, whole: bool) -> float:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
     client.wait(job, timeout=300)
-    second = _attempt(client, job.id, 2)
+    second = _attempt(client, job.id, after=held.number)
     assert second is not None, "the job was done although its process was killed"
     return float(second.started_at.timestamp()) - killed
 
@@ -82,10 +82,13 @@ def _worker_of(child: psutil.Process) -> list[psutil.Process]:
     return [supervisor, *supervisor.children(recursive=True)]
 
 
-def _attempt(client: Client, job_id: str, number: int) -> Any:
-    """An attempt at a job's effect, once it has begun."""
-    query = sa.select(ATTEMPTS.c.holder, ATTEMPTS.c.started_at).where(
-        ATTEMPTS.c.job_id == uuid.UUID(job_id), ATTEMPTS.c.number == number
+def _attempt(client: Client, job_id: str, *, after: int) -> Any:
+    """The first attempt after this number, once it has begun; a unit that lost its worker passes over a number."""
+    query = (
+        sa.select(ATTEMPTS.c.number, ATTEMPTS.c.holder, ATTEMPTS.c.started_at)
+        .where(ATTEMPTS.c.job_id == uuid.UUID(job_id), ATTEMPTS.c.number > after)
+        .order_by(ATTEMPTS.c.number)
+        .limit(1)
     )
     with client._engine.connect() as connection:
         return connection.execute(query).one_or_none()
