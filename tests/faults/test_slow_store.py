@@ -79,7 +79,7 @@ def test_a_slow_download_succeeds(store, direct, proxy, key, tmp_path):
 
 def test_a_slow_upload_of_several_parts_succeeds(store, direct, proxy, key):
     content = CONTENT * 50  # 20 MB, two parts
-    proxy.throttle(up=4_000_000)
+    proxy.throttle(up=3_000_000)
     assert seconds(lambda: put(store, key, content)) > 2 * PATIENCE
     assert direct.read(key) == content
 
