@@ -6,16 +6,14 @@ clock shows well; no bytes and no messages, so that nothing but the tables is me
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
 from benchmarks import crowd, report, servers
-from db import assets, backlog, claims, jobs, migrate
-from db import engine as engines
+from db import assets, backlog, claims, jobs
 from db.states import Retention, Stage, State
 from db.tables import JOBS
 from settings import Settings
@@ -39,7 +37,6 @@ class Place:
             jobs=settings.waiting_jobs,
             bytes=settings.waiting_bytes,
         )
-        migrate.ensure(engine)
         crowd.fill(engine, over=over, held=int(over * HELD))
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(sa.text("vacuum analyze"))
@@ -105,28 +102,11 @@ class Place:
         self._held.clear()
 
 
-@contextlib.contextmanager
-def database(url: sa.URL) -> Iterator[sa.Engine]:
-    """A database of its own on that server."""
-    name = f"benchmark-{uuid.uuid4().hex[:12]}"
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}"'))
-    engine = engines.connect(url.set(database=name).render_as_string(hide_password=False), part="benchmark")
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-        with server.connect() as connection:
-            connection.execute(sa.text(f'drop database "{name}" with (force)'))
-        server.dispose()
-
-
 def main() -> dict[str, float]:
     """The ratios of each round's times, by their median."""
     settings = servers.settings()
-    url = sa.make_url(settings.resolved_database_url)
-    with database(url) as few, database(url) as many:
+    url = settings.resolved_database_url
+    with servers.database(url) as few, servers.database(url) as many:
         short, long = Place(few, settings, FEW), Place(many, settings, MANY)
         actions: list[tuple[str, Callable[[Place], None], int]] = [
             ("submit", Place.submit, CALLS),

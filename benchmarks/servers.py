@@ -8,12 +8,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pika
 import pika.exceptions
+import sqlalchemy as sa
 
+from db import engine as engines
+from db import migrate
 from settings import Settings
 from tasks import broker
 
@@ -28,6 +32,24 @@ def settings() -> Settings:
     if found.embedded:
         sys.exit('this benchmark needs the real servers: make bench, or eval "$(scripts/services up)"')
     return found
+
+
+@contextlib.contextmanager
+def database(url: str) -> Iterator[sa.Engine]:
+    """A migrated database of this run alone on that server: the servers' own may hold what others try."""
+    name = f"bench-{uuid.uuid4().hex[:12]}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f'create database "{name}"'))
+    engine = engines.connect(server.url.set(database=name).render_as_string(hide_password=False), part="benchmark")
+    try:
+        migrate.ensure(engine)
+        yield engine
+    finally:
+        engine.dispose()
+        with server.connect() as connection:
+            connection.execute(sa.text(f'drop database "{name}" with (force)'))
+        server.dispose()
 
 
 @contextlib.contextmanager

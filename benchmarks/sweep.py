@@ -21,7 +21,7 @@ import psutil
 import sqlalchemy as sa
 
 from benchmarks import report, servers
-from db import clock, migrate
+from db import clock
 from db import engine as engines
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS, JOBS, RECEIPTS
@@ -38,7 +38,7 @@ MB = 1_000_000
 def main() -> dict[str, float]:
     """Assets a second, their ratio to bare deletes, and the memory that the sweep takes."""
     found = servers.settings()
-    with _database(found.resolved_database_url) as engine, _bucket(found.resolved_storage_url) as store:
+    with servers.database(found.resolved_database_url) as engine, _bucket(found.resolved_storage_url) as store:
         _make_due(engine, store, WARM)
         sweeper.sweep(engine, store)
         halves = [_stored(store, DUE // 2) for _ in range(2)]
@@ -121,24 +121,6 @@ def _peak() -> Iterator[dict[str, float]]:
     yield found
     lines = Path("/proc/self/status").read_text().splitlines()
     found["peak"] = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")) / MB
-
-
-@contextlib.contextmanager
-def _database(url: str) -> Iterator[sa.Engine]:
-    """A database of this run alone: a sweep of the servers' own would destroy what others try."""
-    name = f"bench-{uuid.uuid4().hex[:12]}"
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}"'))
-    engine = engines.connect(server.url.set(database=name).render_as_string(hide_password=False))
-    try:
-        migrate.ensure(engine)
-        yield engine
-    finally:
-        engine.dispose()
-        with server.connect() as connection:
-            connection.execute(sa.text(f'drop database "{name}" with (force)'))
-        server.dispose()
 
 
 @contextlib.contextmanager

@@ -159,7 +159,7 @@ class Embedded:
             raise
 
     def stop(self) -> bool:
-        """Stop within three seconds; what is being worked at is handed back. Harmless when there is nothing to stop.
+        """Stop within some five seconds; what is worked at is handed back. Harmless when there is nothing to stop.
 
         Returns:
             False when a thread is still in a call that cannot be ended. What it makes is not wanted any more, but
