@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import backlog, jobs
+from db import assets, backlog, jobs
 from db.rows import AssetRow, JobRow
 from db.states import Retention
 from db.tables import ASSETS
@@ -45,6 +45,28 @@ def create(
     with engine.begin() as connection:
         changed = sa.update(ASSETS).where(ASSETS.c.id == asset.id).values(**moments).returning(ASSETS)
         return job, AssetRow.read(connection.execute(changed).one())
+
+
+def reserve(
+    engine: sa.Engine,
+    job_id: uuid.UUID,
+    retention: Retention = Retention.INTERMEDIATE,
+    *,
+    attempt: int = 1,
+    lease: float = 60,
+) -> AssetRow:
+    """An asset that an attempt at this job is about to store."""
+    with engine.begin() as connection:
+        return assets.reserve(
+            connection,
+            job_id,
+            retention=retention,
+            suffix=".mp4",
+            attempt=attempt,
+            due_after=HOUR,
+            deadline_after=2 * HOUR,
+            lease=lease,
+        )
 
 
 def set_asset(engine: sa.Engine, asset_id: uuid.UUID, **values: Any) -> None:

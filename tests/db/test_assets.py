@@ -10,7 +10,7 @@ from db import assets, claims, jobs, tables
 from db import engine as engines
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS, JOBS
-from tests import clock
+from tests import clock, rows
 
 # Not db.personal's own list, of which one could be missing.
 PERSONAL = ("parameters", "output", "video", "owner", "consent", "idempotency_key", "fingerprint")
@@ -106,17 +106,7 @@ def test_an_intermediate_lives_no_longer_than_its_upload_may(engine, queued):
     (uploaded,) = assets.of_job(engine, job_id)
     made = {}
     for retention in (Retention.INTERMEDIATE, Retention.RESULT):
-        with engine.begin() as connection:
-            made[retention] = assets.reserve(
-                connection,
-                job_id,
-                retention=retention,
-                suffix=".mp4",
-                attempt=1,
-                due_after=HOUR,
-                deadline_after=2 * HOUR,
-                lease=60,
-            )
+        made[retention] = rows.reserve(engine, job_id, retention)
     piece, result = made[Retention.INTERMEDIATE], made[Retention.RESULT]
     assert (piece.due_at, piece.deadline_at) == (uploaded.due_at, uploaded.deadline_at)
     assert result.due_at > clock.after(3500)

@@ -9,21 +9,7 @@ from db.segments import Plan
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS
 from tests import clock, rows
-from tests.rows import HOUR
-
-
-def reserve(engine, job_id, retention=Retention.INTERMEDIATE):
-    with engine.begin() as connection:
-        return assets.reserve(
-            connection,
-            job_id,
-            retention=retention,
-            suffix=".mp4",
-            attempt=1,
-            due_after=HOUR,
-            deadline_after=2 * HOUR,
-            lease=60,
-        )
+from tests.rows import reserve
 
 
 def cut(engine, queued, count=2):

@@ -13,21 +13,7 @@ from db.segments import Plan
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
 from tests import clock, rows
-from tests.rows import HOUR
-
-
-def reserve(engine, job_id):
-    with engine.begin() as connection:
-        return assets.reserve(
-            connection,
-            job_id,
-            retention=Retention.INTERMEDIATE,
-            suffix=".mp4",
-            attempt=1,
-            due_after=HOUR,
-            deadline_after=2 * HOUR,
-            lease=60,
-        )
+from tests.rows import reserve
 
 
 def window(number):

@@ -340,17 +340,7 @@ def cut(engine, claim, change):
 
 
 def piece(engine, job_id) -> uuid.UUID:
-    with engine.begin() as connection:
-        return assets.reserve(
-            connection,
-            job_id,
-            retention=Retention.INTERMEDIATE,
-            suffix=".mp4",
-            attempt=7,
-            due_after=HOUR,
-            deadline_after=2 * HOUR,
-            lease=LEASE,
-        ).id
+    return rows.reserve(engine, job_id, attempt=7, lease=LEASE).id
 
 
 def this(job_id, number=0):
