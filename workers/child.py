@@ -16,9 +16,9 @@ from effects import registry
 from effects.contract import Locality, Media
 from errors import MayflyError
 from settings import Settings
-from tasks import models, outage, queues, runtime
+from tasks import models, queues, runtime
 from tasks.runtime import Runners
-from workers import logs, parents, scratch
+from workers import logs, opening, parents, scratch
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ SERVICE_PID, QUEUES, DEVICE, SCRATCH, THREADS, WARM = (
 STOP = signal.SIGUSR2
 """Tells a child to hand back what it has. Caught by a thread, for the main one may be in a long native call."""
 
-FIRST_SECONDS, MOST_SECONDS = 0.5, 2.0  # between two tries to boot while a server is away
 BROKEN_SECONDS = 1.0  # before a child that cannot boot ends
 ORPHAN_SECONDS = 4.0  # at most, for what a child has in hand when its service has died
 
@@ -137,20 +136,12 @@ def _open(settings: Settings, runners: Runners) -> None:
     from tasks.app import app
 
     own = scratch.of_child(Path(os.environ[SCRATCH]))
-    pause, told = FIRST_SECONDS, False
-    while True:
-        try:
-            runtime.start(settings, app, scratch=own, runners=runners, end_process=end)
-        except outage.AWAY as error:
-            if not told:
-                log.warning("%s; this child takes nothing until it is back", error.code)
-                told = True
-            time.sleep(pause)
-            pause = min(2 * pause, MOST_SECONDS)
-        else:
-            if told:
-                log.info("it is back; this child is whole")
-            return
+    opening.patiently(
+        lambda: runtime.start(settings, app, scratch=own, runners=runners, end_process=end),
+        log,
+        waiting="this child takes nothing until it is back",
+        back="this child is whole",
+    )
 
 
 _whole = threading.Event()

@@ -18,14 +18,13 @@ import time
 from celery import signals
 
 from settings import Settings
-from tasks import outage, queues, runtime
+from tasks import queues, runtime
 from tasks.rounds import Rounds
 from tasks.runtime import Runtime
-from workers import logs, parents
+from workers import logs, opening, parents
 
 log = logging.getLogger(__name__)
 
-FIRST_SECONDS, MOST_SECONDS = 0.5, 2.0  # between two tries to open the servers while one is away
 STOP_SECONDS = 2.0  # for what is being destroyed or sent; the next one does it again
 ALONE_SECONDS = 60.0  # without messages, which could not be had, before everything is started anew
 
@@ -64,17 +63,13 @@ def opened(settings: Settings) -> Runtime:
     from tasks.app import app
 
     app.conf.imports = ("tasks.maintenance",)
-    pause, told = FIRST_SECONDS, False
-    while True:
-        try:
-            # It has no use for scratch, and makes none.
-            return runtime.start(settings, app, scratch=settings.scratch, effects=False)
-        except outage.AWAY as error:
-            if not told:
-                log.warning("%s; maintenance begins once it is back", error.code)
-                told = True
-            time.sleep(pause)
-            pause = min(2 * pause, MOST_SECONDS)
+    return opening.patiently(
+        # It has no use for scratch, and makes none.
+        lambda: runtime.start(settings, app, scratch=settings.scratch, effects=False),
+        log,
+        waiting="maintenance begins once it is back",
+        back="maintenance begins",
+    )
 
 
 def consume(node: str) -> None:

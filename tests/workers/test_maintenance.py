@@ -9,7 +9,7 @@ import pytest
 from media.errors import StorageUnavailable
 from tasks import runtime
 from tasks.app import app
-from workers import maintenance
+from workers import maintenance, opening
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "cv2", "mediapipe", "safetensors", "skimage", "ffmpeg", "spandrel"}
 # Of ours: what decodes, and what runs decoders.
@@ -82,7 +82,7 @@ def test_it_opens_when_the_store_is_back(embedded, monkeypatch, caplog):
 
     monkeypatch.setattr(runtime, "_current", None)
     monkeypatch.setattr(runtime, "start", away)
-    monkeypatch.setattr(maintenance, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(opening, "FIRST_SECONDS", 0.01)
     maintenance.opened(embedded).close()
     said = [record.getMessage() for record in caplog.records if record.name == "workers.maintenance"]
     assert said == [f"{StorageUnavailable.code}; maintenance begins once it is back"]
