@@ -105,11 +105,12 @@ worker_send_task_events = False
 
 # --- Children ----------------------------------------------------------------------------------------------------
 
-# A CUDA context does not survive a fork.
-worker_pool_start_method = "spawn"
+# A forked child has at once what its service has loaded, torch above all; one that takes a dead child's place works
+# within a second. A CUDA context does not survive a fork, so no service makes one (workers.service).
+worker_pool_start_method = "fork"
 # A child that has grown past this is replaced after its task (kilobytes).
 worker_max_memory_per_child = _settings.child_memory // 1024
-# Importing torch and loading weights takes longer than the four seconds after which Celery gives a child up.
+# Loading weights takes longer than the four seconds after which Celery gives a child up.
 worker_proc_alive_timeout = 180
 # A last resort, over the limits that the tasks keep themselves and under RabbitMQ's 30 minutes for an
 # acknowledgement (seconds).

@@ -11,10 +11,10 @@ from settings import Settings
 def create(settings: Settings) -> celery.Celery:
     """An application for the broker that the settings name; everything else is celeryconfig's."""
     app = celery.Celery("mayfly")
-    app.config_from_object("celeryconfig")  # by name: a module cannot be handed to a spawned child
+    app.config_from_object("celeryconfig")
     app.conf.update(celeryconfig.broker(settings), imports=celeryconfig.modules(settings))
     return app
 
 
-# Spawned children import the application from here, and so does `celery -A tasks.app`.
+# Services import the application from here, and so does `celery -A tasks.app`.
 app = create(Settings())

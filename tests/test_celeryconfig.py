@@ -56,8 +56,8 @@ def test_every_queue_is_declared_as_pika_declares_it(app):
     assert app.conf.task_default_queue in found
 
 
-def test_children_are_spawned_and_end_in_time(app):
-    assert app.conf.worker_pool_start_method == "spawn"
+def test_children_are_forked_and_end_in_time(app):
+    assert app.conf.worker_pool_start_method == "fork"
     assert app.conf.worker_max_memory_per_child == Settings().child_memory // 1024
     assert Settings().video_time_limit < app.conf.task_time_limit < 30 * 60
 

@@ -1,7 +1,8 @@
-"""A worker's child, which Celery has spawned: how it becomes whole before it takes anything, and how it ends."""
+"""A worker's child, which Celery has forked: how it becomes whole before it takes anything, and how it ends."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -91,6 +92,19 @@ def serves_effects(served: list[str]) -> bool:
 def describe(error: BaseException) -> str:
     """What may be said of an error in a log: our own sentence, of others the type."""
     return f"{error.code}: {error}" if isinstance(error, MayflyError) else type(error).__name__
+
+
+def load() -> None:
+    """Import, in the service, what children need to apply effects, and use none of it: not even torch's threads.
+
+    What fails here fails again in a child, which says it.
+    """
+    try:
+        importlib.import_module("torch")
+        importlib.import_module("effects.runner")
+        registry.load()
+    except Exception as error:  # noqa: BLE001 - an effect may be anybody's
+        log.debug("effects cannot be loaded (%s)", describe(error))
 
 
 def warm(runners: Runners, served: list[str]) -> None:

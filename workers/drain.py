@@ -1,4 +1,4 @@
-"""What Celery's warm shutdown lacks: a start that waits for whole children, and an end within seconds.
+"""What Celery's pool lacks: a start that waits for whole children, a dead one replaced at once, an end within seconds.
 
 Celery stops consuming, and then waits for its children however long they work. Here they are told to hand back what
 they have, what waits in this process goes back to the broker at once, and whatever takes too long is killed.
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 TELL_SECONDS = 1.0  # after which the children are told in any case; Celery may hang at the broker
 STOP_SECONDS = 4.0  # after which the children are killed; by themselves they end after two at most
 POLL_SECONDS = 0.05
+REAP_SECONDS = 0.2  # between two looks for children that have died
 
 
 class Drain(celery.bootsteps.StartStopStep):  # type: ignore[misc]
@@ -51,6 +52,8 @@ class Drain(celery.bootsteps.StartStopStep):  # type: ignore[misc]
             time.sleep(POLL_SECONDS)
         # Whoever takes a dead child's place goes on at once.
         os.environ.pop(child.WARM, None)
+        # Celery looks when a child's pipe closes, which is a moment before it can be reaped, and then every 5 seconds.
+        worker.hub.call_repeatedly(REAP_SECONDS, worker.pool._pool.maintain_pool)
 
     def stop(self, worker: celery.worker.WorkController) -> None:
         """Nothing comes any more: give back what waits here, and let the children give back what they have."""

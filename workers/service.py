@@ -1,6 +1,7 @@
-"""The process of one service: `python -m workers.service` becomes a Celery worker with spawned children.
+"""The process of one service: `python -m workers.service` becomes a Celery worker with forked children.
 
-The parent imports no torch; a child starts its runtime and warms its effects when Celery has spawned it.
+The parent loads what every child needs and uses none of it: whatever torch, OpenCV or CUDA begin to do in a process
+does not survive a fork. A child starts its runtime and warms its effects once Celery has forked it.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tasks.app import app
 
+    app.loader.import_default_modules()
+    if child.serves_effects(arguments.queues.split(",")):
+        child.load()
     app.steps["worker"].add(drain.Drain)
     options = ["--without-gossip", "--without-mingle", "--loglevel=INFO"]
     try:

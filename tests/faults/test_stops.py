@@ -46,7 +46,8 @@ def worker(stage: Stage) -> Process:
 def services(worker: Process) -> dict[str, int]:
     """The processes of a worker's services by name."""
     found = {}
-    for process in worker.family():
+    # A service's children have its command line.
+    for process in psutil.Process(worker.popen.pid).children():
         line = process.cmdline()
         if "workers.service" in line:
             found[line[line.index("workers.service") + 1]] = process.pid
@@ -70,7 +71,7 @@ def test_a_cancelled_photo_frees_its_lane(stage: Stage, worker: Process, photo: 
     child = stage.holder_pid(job)
     following = stage.queue("pass-through", photo)
     stage.client.cancel(job)
-    wait_for("the child's end", lambda: not psutil.pid_exists(child), seconds=4, pause=0.02)
+    wait_for("the child's end", lambda: not psutil.pid_exists(child), seconds=20, pause=0.02)
     # In far less than the effect would have taken.
     assert stage.wait_final(following, seconds=40).state is State.DONE
     assert stage.job(job).state is State.CANCELLED
@@ -81,6 +82,8 @@ def test_the_unit_of_a_child_that_is_killed_is_taken_by_the_next(stage: Stage, w
     job = stage.queue("sleep", film, seconds=0.05)
     stage.wait_running(job)
     os.kill(stage.holder_pid(job), signal.SIGKILL)
+    # The next one has what its service has loaded.
+    assert "libtorch" in Path(f"/proc/{services(worker)['cpu-video']}/maps").read_text()
     assert stage.wait_final(job).state is State.DONE
     assert effects(stage, job) == ["lost", "done"]
 

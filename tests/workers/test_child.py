@@ -1,5 +1,8 @@
 """A child: an effect that cannot be set up does not keep it from the others."""
 
+import subprocess
+import sys
+
 import pytest
 
 from effects import registry
@@ -59,3 +62,28 @@ def test_a_child_that_can_do_nothing_at_all_must_not_boot():
 def test_ingest_needs_no_effect():
     assert not child.serves_effects([queues.MEDIA, queues.MAINTENANCE])
     assert child.serves_effects([queues.MEDIA, "cpu.photo"])
+
+
+FORKED = """
+import os, signal, sys
+from workers import child
+child.load()
+import torch
+assert not torch.cuda.is_initialized()
+torch.set_num_threads(4)
+if os.fork() == 0:
+    signal.alarm(40)
+    import skimage.data
+    from effects import registry
+    from effects.runner import Runner
+    torch.nn.functional.conv2d(torch.ones(1, 8, 256, 256), torch.ones(8, 8, 3, 3)).sum()
+    portrait = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None]
+    assert not Runner(registry.find("retouch")())(portrait, registry.parameters("retouch", {})).equal(portrait)
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_what_a_service_loads_works_in_a_forked_child():
+    # Where the service had used torch's threads, its child would wait for them for ever.
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)
