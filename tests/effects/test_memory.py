@@ -66,10 +66,12 @@ def picture():
     return torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None].contiguous()
 
 
-@pytest.mark.timeout(900)  # the largest enlargement takes a minute, on one thread of a quiet machine
 @pytest.mark.parametrize(("name", "given"), [(name, {}) for name in LIBRARY] + HEAVY)
 def test_no_effect_takes_more_than_it_says(name, given):
     runner, frame = Runner(registry.find(name)()), picture()
+    if name == "enhance":
+        # It needs no face, and its largest enlargement of the whole takes a minute.
+        frame = frame[..., :256, 128:384]
     params = registry.parameters(name, given)
     allowed = runner.effect.working_bytes(params) * frame.shape[-1] * frame.shape[-2]
     # Weights are loaded once, and are no working memory.
