@@ -25,7 +25,7 @@ TICK_SECONDS = 0.1
 POLL_SECONDS = 0.9  # how soon a cancellation is seen
 AGAIN_SECONDS = 1.0  # until the next try of a lease that could not be renewed
 GRACE_SECONDS = 0.8  # for work to end by itself once its claim is lost or its time is over
-STOP_GRACE_SECONDS = 2.0  # when the worker stops: a photo that is nearly done is worth it
+STOP_GRACE_SECONDS = 1.5  # when the worker stops: a photo that is nearly done is worth it
 
 
 class Watched(Protocol):

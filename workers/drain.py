@@ -23,8 +23,8 @@ from workers import child, parents
 
 log = logging.getLogger(__name__)
 
-TELL_SECONDS = 1.0  # after which the children are told in any case; Celery may hang at the broker
-STOP_SECONDS = 4.0  # after which the children are killed; by themselves they end after two at most
+TELL_SECONDS = 0.5  # after which the children are told in any case; Celery may hang at the broker
+STOP_SECONDS = 4.0  # after which the children are killed; by themselves they end after some two
 POLL_SECONDS = 0.05
 REAP_SECONDS = 0.2  # between two looks for children that have died
 

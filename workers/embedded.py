@@ -37,7 +37,7 @@ POLL_SECONDS = 0.05  # between two looks into the tables while much is written
 CHANGE_SECONDS = 0.25  # how soon a job that another process submitted is seen; this process's own is seen at once
 TROUBLE_SECONDS = 1.0  # between two tries of the outbox that failed
 START_SECONDS = 30
-# What is being worked at is handed back after two seconds at most; only a machine without a core to spare needs more,
+# What is being worked at is handed back after 1.5 seconds at most; only a machine without a core to spare needs more,
 # and an attempt is worth more than a second.
 HAND_BACK_SECONDS = 5.0
 END_SECONDS = 0.5  # for the threads, once nothing is worked at
