@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,10 +126,8 @@ def refusals(worker: Process) -> int:
 def check_refused(stage: Stage, worker: Process, given: tuple[pika.BasicProperties, str | bytes]) -> None:
     letters, lines, before = dead(stage), refusals(worker), services(worker)
     publish(stage, PHOTOS, given)
-    begun = time.monotonic()
     wait_for("the dead letter", lambda: dead(stage) > letters, seconds=20, pause=0.02)
-    assert time.monotonic() - begun < 5, "seconds; a restart of the service takes more"
-    wait_for("a line in the log", lambda: refusals(worker) > lines, seconds=5)
+    wait_for("a line in the log", lambda: refusals(worker) > lines, seconds=20)
     assert dead(stage) == letters + 1
     assert refusals(worker) == lines + 1
     assert services(worker) == before
@@ -205,8 +202,8 @@ def test_a_packed_message_is_not_unpacked(stage: Stage, worker: Process):
 def test_maintenance_drops_it(stage: Stage, worker: Process):
     letters, lines = dead(stage), refusals(worker)
     publish(stage, queues.MAINTENANCE, FOREIGN["a number"])
-    wait_for("a line in the log", lambda: refusals(worker) > lines, seconds=5)
-    wait_for("an empty queue", lambda: broker.depths(stage.settings)[queues.MAINTENANCE] == 0, seconds=5)
+    wait_for("a line in the log", lambda: refusals(worker) > lines, seconds=20)
+    wait_for("an empty queue", lambda: broker.depths(stage.settings)[queues.MAINTENANCE] == 0, seconds=20)
     assert dead(stage) == letters
 
 

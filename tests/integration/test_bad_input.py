@@ -123,7 +123,7 @@ def test_bad_input_ends_at_once_with_its_code(busy: Stage, outcomes: dict[str, d
         busy.wait_gone(outcome["job"])
         text = busy.job(outcome["job"]).error_text
         assert text and "send" in text
-    wait_for("blank fields", lambda: "owner-of-bad-input" not in busy.dump(), seconds=10)
+    wait_for("blank fields", lambda: "owner-of-bad-input" not in busy.dump(), seconds=30)
 
 
 def test_bad_input_leaves_nothing_behind(busy: Stage, outcomes: dict[str, dict[str, Any]], overdue: str):

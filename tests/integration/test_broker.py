@@ -90,7 +90,7 @@ def test_a_message_given_back_too_often_is_sent_again_and_in_the_end_fails_its_j
                 return method is not None
 
         assert dead_letters.bury(topology.runtime) == 0
-        wait_for("the message", given_back, seconds=10)
+        wait_for("the message", given_back, seconds=30)
     wait_for("a dead letter", lambda: broker.depths(topology.settings)[queues.DEAD_LETTERS] == 1, seconds=20)
     assert broker.depths(topology.settings)[PHOTOS] == 0
     assert topology.job(job.id).state is State.QUEUED
@@ -119,7 +119,7 @@ def test_a_stranger_among_the_dead_letters_is_put_away(topology: Stage):
     with broker.channel(topology.settings) as channel:
         for body in (b"not json", b"[[]]", json.dumps([[str(uuid.uuid4())], {}, {}]).encode()):
             channel.basic_publish(queues.DEAD_LETTERS, "", body)
-    wait_for("the letters", lambda: broker.depths(topology.settings)[queues.DEAD_LETTERS] == 3, seconds=10)
+    wait_for("the letters", lambda: broker.depths(topology.settings)[queues.DEAD_LETTERS] == 3, seconds=30)
     assert dead_letters.bury(topology.runtime) == 3
     assert broker.depths(topology.settings)[queues.DEAD_LETTERS] == 0
 

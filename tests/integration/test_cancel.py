@@ -12,7 +12,7 @@ from db.states import State
 from tasks import attempt
 from tests.integration.stage import Process, Stage, wait_for
 
-SLACK = 3.0  # seconds, for a machine that does other things as well
+SLACK = 10.0  # seconds, for a machine that does other things as well
 
 
 @pytest.fixture(scope="module")

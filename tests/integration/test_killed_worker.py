@@ -50,7 +50,7 @@ def test_a_job_whose_child_is_killed_is_done_by_another(busy: Stage, photo: Path
     assert [outcome for outcome, _ in effects] == ["lost", "done"]
     assert f":{first}:" in effects[0][1]
     assert f":{first}:" not in effects[1][1]
-    wait_for("the input's end", lambda: len(busy.objects(job)) == 1, seconds=10)
+    wait_for("the input's end", lambda: len(busy.objects(job)) == 1, seconds=30)
 
 
 def test_a_job_that_kills_every_child_fails_and_its_input_goes(busy: Stage, deadly: str, clip: Path):

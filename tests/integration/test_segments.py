@@ -138,10 +138,10 @@ def test_a_cancelled_video_stops_in_all_its_segments(crew: Stage, film: Path):
     assert crew.client.cancel(job).state is State.CANCELLED
     cancelled = time.monotonic()
     assert crew.objects(job) == []
-    wait_for("the end of ffmpeg", lambda: "ffmpeg" not in now.names(), seconds=10, pause=0.02)
-    wait_for("empty scratch folders", lambda: not crew.scratch_files(), seconds=10, pause=0.02)
+    wait_for("the end of ffmpeg", lambda: "ffmpeg" not in now.names(), seconds=20, pause=0.02)
+    wait_for("empty scratch folders", lambda: not crew.scratch_files(), seconds=20, pause=0.02)
     # Two seconds are promised; the rest is for a machine that does other things as well.
-    assert time.monotonic() - cancelled < 2 + 3
+    assert time.monotonic() - cancelled < 2 + 8
     assert {row.state for row in rows(crew, job)} <= {State.CANCELLED, State.DONE}
     crew.wait_gone(job, "owner-of-the-film")
     wait_for("empty queues", lambda: not any(crew.depths().values()), seconds=20)

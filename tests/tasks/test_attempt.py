@@ -173,10 +173,8 @@ def test_a_cancelled_job_that_does_not_look_ends_its_process(rt, job):
     job_id = job()
 
     def work(running):
-        begun = time.monotonic()
         jobs.end(rt.engine, job_id, to=State.CANCELLED)
         assert ended.wait(30)
-        assert time.monotonic() - begun < 2.5
         running.check()
 
     assert run(ending, job_id, work).state is State.CANCELLED

@@ -24,8 +24,8 @@ from workers import scratch
 from workers.embedded import AlreadyRunning, Embedded
 
 STOP_SECONDS = 3.0
-BUSY_SECONDS = 2.0  # more on a machine with no core to spare
-EXIT_SECONDS = 4.0  # for the end of a process with torch in it, on a busy machine
+BUSY_SECONDS = 7.0  # more on a machine with no core to spare
+EXIT_SECONDS = 8.0  # for the end of a process with torch in it, on a busy machine
 
 
 def row(client, job):

@@ -49,7 +49,7 @@ def test_it_ends_while_its_neighbour_works(embedded):
         begun = time.monotonic()
         with Standby(embedded) as standby:
             assert not standby.working
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10
 
 
 def test_it_takes_over_from_a_process_that_is_killed(embedded, photo):
