@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,17 @@ def ffmpeg(*arguments: str | Path) -> bytes:
 
 def make(target: Path, *options: str, size: str = "64x48", rate: str = "25", seconds: float = 1) -> Path:
     """A moving test pattern, encoded by `options`, which may begin with further inputs."""
-    ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={seconds}", *(options or H264), target)
+    target.write_bytes(_made(target.suffix, options or H264, size, rate, seconds))
     return target
+
+
+@functools.lru_cache(maxsize=64)
+def _made(suffix: str, options: tuple[str | Path, ...], size: str, rate: str, seconds: float) -> bytes:
+    """The bytes of a clip, for many tests want the same. What further inputs hold must not change."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"clip{suffix}"
+        ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={seconds}", *options, target)
+        return target.read_bytes()
 
 
 def streams(path: Path) -> list[dict[str, Any]]:
@@ -86,5 +97,11 @@ def ffprobe_lines(path: Path, *options: str) -> list[str]:
 
 
 def _ffprobe(path: Path, *options: str) -> dict[str, Any]:
+    found = path.stat()
+    return dict(json.loads(_asked(path, found.st_mtime_ns, found.st_size, options)))
+
+
+@functools.lru_cache(maxsize=256)
+def _asked(path: Path, _mtime: int, _size: int, options: tuple[str, ...]) -> bytes:
     command = ["ffprobe", "-v", "error", "-of", "json", *options, f"file:{path}"]
-    return dict(json.loads(subprocess.run(command, check=True, timeout=60, capture_output=True).stdout))
+    return subprocess.run(command, check=True, timeout=60, capture_output=True).stdout
