@@ -12,8 +12,8 @@ from PIL import Image
 from torch.nn import functional
 
 from benchmarks import report
-from effects.ops import reshape
-from effects.ops.body_field import Change
+from effects.library.body import reshape
+from effects.library.body.body_field import Change
 from effects.vision import finder, types
 
 _SIDES = (1024, 2048)

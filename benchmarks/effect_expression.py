@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 from benchmarks import report
-from effects.ops import expressions, muscles
+from effects.library.expression import expressions, muscles
 from effects.vision import finder, types
 
 _SIDES = (1024, 2048)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmarks import report
 from effects import registry
-from effects.library import fashion
+from effects.library.fashion import Fashion
 from effects.runner import Runner
 
 _SIDE = 1024
@@ -24,7 +24,7 @@ def main() -> dict[str, float]:
     frame = torch.from_numpy(picture).permute(2, 0, 1).contiguous()
     runner = Runner(registry.find("fashion")(), "cuda" if torch.cuda.is_available() else "cpu")
     effect = runner.effect
-    assert isinstance(effect, fashion.Fashion)
+    assert isinstance(effect, Fashion)
     finder = effect._finder
     plain = registry.parameters("fashion", {"colour": "#2f6fd0"})
     tartan = registry.parameters("fashion", {"colour": "#2f6fd0", "pattern": "tartan"})

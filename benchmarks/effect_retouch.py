@@ -27,8 +27,7 @@ def main() -> dict[str, float]:
     import numpy as np
     import torch
 
-    from effects.library.retouch import Retouch, RetouchParameters
-    from effects.ops import skin_smoothing
+    from effects.library.retouch import Retouch, RetouchParameters, skin_smoothing
     from effects.runner import Runner
     from effects.vision.finder import Finder
     from mayfly import samples

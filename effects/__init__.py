@@ -1,1 +1,1 @@
-"""Effects: the contract, the registry, the runner that applies them, and one file an effect in library/."""
+"""Effects: the contract, the registry, the runner that applies them, and a package for each effect in library/."""

@@ -1,4 +1,4 @@
-"""Which effects there are: every module of effects.library, and of the packages that settings name."""
+"""Which effects there are: every package of effects.library, and of the packages that settings name."""
 
 from __future__ import annotations
 

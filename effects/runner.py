@@ -11,7 +11,7 @@ from effects import memory as effect_memory
 from effects import tiling
 from effects.contract import AnyEffect, Media, Parameters
 from effects.lazy import functional, torch
-from effects.weights.shelf import shelf
+from effects.models.shelf import shelf
 
 if TYPE_CHECKING:
     import torch as torch_types

@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 from effects import registry
-from effects.ops import colour
 from effects.runner import Runner
+from effects.shared import colour
 
 Picture = npt.NDArray[np.uint8]
 SAMPLES = Path(__file__).parents[1] / "mayfly" / "samples"

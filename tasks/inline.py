@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from effects.ops import inline_pictures
+from effects.shared import inline_pictures
 from media.errors import MediaError, MediaToolError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import filelock
 import pydantic
 
 import folders
-from effects import weights
 from effects.errors import WeightsError
-from effects.weights import Entry
+from effects.models import weights
+from effects.models.weights import Entry
 from media import storage
 from media.errors import ObjectMissing, StorageError
 from media.storage import Role
@@ -64,7 +64,7 @@ def fetch(store: storage.Store, folder: Path) -> list[str]:
         return []
     except pydantic.ValidationError:
         raise WeightsError("the bucket's manifest of models is damaged; add the models again") from None
-    from effects.weights import install
+    from effects.models import install
 
     folder.mkdir(parents=True, exist_ok=True)
     fetched = []

@@ -1,1 +1,1 @@
-"""One file an effect; every module here registers exactly one."""
+"""A package for each effect, which registers exactly one, and holds all that no other effect uses."""

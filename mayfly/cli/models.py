@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from effects import weights
 from effects.errors import WeightsError
+from effects.models import weights
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
@@ -44,7 +44,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Convert a checkpoint to safetensors, run it once on a small picture, and install it."""
-    from effects.weights import install
+    from effects.models import install
     from tasks import models
 
     settings = console.settings()
@@ -66,7 +66,7 @@ def add(
 def verify(json: Json = False) -> None:
     """Check every model's bytes against its manifest and run it once; exit code 1 when one is not what it should be."""
     bad = 0
-    from effects.weights import install
+    from effects.models import install
 
     folder = console.settings().resolved_models
     weights.use(folder)

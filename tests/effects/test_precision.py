@@ -5,7 +5,7 @@ import skimage.data
 import torch
 
 from effects import precision, registry
-from effects.networks.installed import Model
+from effects.models.installed import Model
 from effects.runner import Runner
 from tests.effects import checkpoints
 

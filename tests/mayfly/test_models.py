@@ -12,7 +12,7 @@ from PIL import Image
 from skimage import data
 from typer.testing import CliRunner
 
-from effects import weights
+from effects.models import weights
 from mayfly.cli.main import app
 from media import storage
 from tests.effects import checkpoints

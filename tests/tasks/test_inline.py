@@ -10,7 +10,7 @@ from PIL import Image
 
 from effects import registry
 from effects.errors import InvalidParameters
-from effects.ops import inline_pictures
+from effects.shared import inline_pictures
 from media import photos
 from tasks import inline
 

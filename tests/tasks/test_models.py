@@ -2,9 +2,8 @@
 
 import pytest
 
-from effects import weights
 from effects.errors import WeightsError
-from effects.weights import install
+from effects.models import install, weights
 from media import storage
 from settings import Settings
 from tasks import models

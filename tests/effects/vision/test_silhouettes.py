@@ -5,7 +5,7 @@ import pytest
 from skimage import data
 
 from effects.vision import silhouettes
-from tests.effects.ops.composites import composite
+from tests.effects.composites import composite
 from tests.effects.vision import pictures
 
 

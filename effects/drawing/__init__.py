@@ -1,1 +1,0 @@
-"""The styles of `anime`, a file each, and what they share; torch is imported at the top."""

@@ -1,0 +1,4 @@
+"""Retouches portraits on the device: calm skin that keeps its pores, spots, eyes, teeth, lips, light and form."""
+
+from effects.library.retouch.effect import Retouch as Retouch
+from effects.library.retouch.effect import RetouchParameters as RetouchParameters
