@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from media.errors import DiskFull, MachineFault
-from media.probe import VideoInfo
+from media.info import VideoInfo
 from media.process import Resources
 
 GIB = 1024**3

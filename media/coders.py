@@ -15,8 +15,8 @@ import torch
 from media import bounds, ffmpeg, matroska, pipes
 from media.confinement import Access
 from media.errors import DamagedMedia
+from media.info import VideoInfo
 from media.limits import Limits
-from media.probe import VideoInfo
 from media.process import Child, Resources
 
 _TIMESTAMP = re.compile(rb"pts:(-?\d+)")

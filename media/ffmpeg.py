@@ -23,7 +23,7 @@ from media.limits import Limits
 from media.process import Finished, Resources
 
 if TYPE_CHECKING:
-    from media.probe import VideoInfo
+    from media.info import VideoInfo
 
 PROBE_RESOURCES = Resources(memory=2 * 1024**3, cpu_seconds=20, file_bytes=0)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from media import bounds, encoders, ffmpeg, process
 from media.confinement import Access
 from media.errors import DamagedMedia
+from media.info import VideoInfo
 from media.limits import Limits
 from media.output import Output
-from media.probe import VideoInfo
 
 WIDTH = 1280
 """Of two pictures and what divides them, in pixels, at most."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from media import bounds, containers, encoders, ffmpeg, process, sniff
 from media.confinement import Access
 from media.errors import MachineFault, MediaToolError
+from media.info import VideoInfo
 from media.limits import Limits
 from media.output import Output
-from media.probe import VideoInfo
 from media.process import Resources
 
 INDEX_SECONDS = 120.0

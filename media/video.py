@@ -29,9 +29,9 @@ from media import bounds, colour, containers, encoders, ffmpeg, hardware, sniff
 from media.coders import Decoder, Encoder
 from media.confinement import Access
 from media.errors import DamagedMedia
+from media.info import VideoInfo
 from media.limits import Limits
 from media.output import Output
-from media.probe import VideoInfo
 from media.segments import Window
 
 BATCHES = 3  # one being read, one in the effect, one being written

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from db.claims import Claim
 from media import preview, probe
-from media.probe import VideoInfo
+from media.info import VideoInfo
 from tasks.attempt import Attempt
 from tasks.result import Made
 

@@ -17,8 +17,8 @@ from effects.contract import Parameters
 from media import containers, probe, sniff
 from media import segments as pieces
 from media.errors import DamagedMedia
+from media.info import VideoInfo
 from media.output import Output
-from media.probe import VideoInfo
 from tasks import previews, result
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost, Stopped

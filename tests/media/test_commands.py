@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from media import encoders, ffmpeg, hardware, preview
+from media.info import Track, VideoInfo
 from media.limits import Limits
 from media.output import Output
-from media.probe import Track, VideoInfo
 
 SOURCE, TARGET = Path("in/source.mp4"), Path("out/target.mp4")
 LIMITS = Limits(max_frame_pixels=1234)

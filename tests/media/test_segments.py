@@ -12,6 +12,7 @@ import torch
 
 from media import containers, probe, segments, sniff, video
 from media.errors import DamagedMedia, MediaToolError
+from media.info import Colour, Track, VideoInfo
 from media.limits import Limits
 from media.output import Output
 from media.segments import Packet
@@ -300,7 +301,7 @@ def test_a_gif_is_left_whole(tmp_path):
 
 
 def test_facts_of_a_video_travel_as_json():
-    info = probe.VideoInfo(
+    info = VideoInfo(
         width=640,
         height=480,
         frame_count=7,
@@ -309,10 +310,10 @@ def test_facts_of_a_video_travel_as_json():
         time_base=Fraction(1, 90_000),
         pixel_format="yuv420p",
         codec="h264",
-        audio=(probe.Track(index=1, codec="aac", language="deu"),),
-        colour=probe.Colour(matrix="bt709"),
+        audio=(Track(index=1, codec="aac", language="deu"),),
+        colour=Colour(matrix="bt709"),
         chapters=("SECRET", ""),
     )
     sent = json.dumps(info.to_json())
     assert "SECRET" not in sent
-    assert probe.VideoInfo.from_json(json.loads(sent)) == dataclasses.replace(info, chapters=("", ""))
+    assert VideoInfo.from_json(json.loads(sent)) == dataclasses.replace(info, chapters=("", ""))

@@ -17,6 +17,7 @@ from PIL import Image
 
 from media import colour, ffmpeg, probe, process, sniff, video
 from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
+from media.info import VideoInfo
 from media.limits import Limits
 from media.output import Output
 from tests.media import clips
@@ -408,7 +409,7 @@ def test_limits_hold_whatever_the_header_says(tmp_path, clip):
 def test_a_gap_in_time_is_no_flood_of_frames(tmp_path):
     gap = ("-vf", "setpts='if(lt(N,12),N,N+1000000)/25/TB'", "-fps_mode", "vfr", *clips.H264)
     source = clips.make(tmp_path / "gap.mkv", *gap)
-    info = probe.VideoInfo(
+    info = VideoInfo(
         width=64,
         height=48,
         frame_count=25,

@@ -12,9 +12,9 @@ from benchmarks.effects import PassThrough
 from db import assets, jobs, segments, tables
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
-from media import bounds, probe
+from media import bounds
 from media.errors import DamagedMedia, MediaToolError
-from media.probe import VideoInfo
+from media.info import VideoInfo
 from tasks import attempt, effect, ingest, outbox, pace, video
 from tasks.attempt import Attempt
 from tests import clock
@@ -283,6 +283,6 @@ def test_titles_of_chapters_are_in_the_result_if_wanted_and_in_no_table(
 
 def test_segments_know_the_source_and_nothing_personal(hurried, long_job):
     job = jobs.get(hurried.engine, long_job)
-    info = probe.VideoInfo.from_json(job.video["source"])
+    info = VideoInfo.from_json(job.video["source"])
     assert (info.width, info.height, info.codec) == (64, 48, "h264")
     assert set(job.video) == {"source", "container", "depth"}
