@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import folders
 from media.errors import ObjectMissing, StorageFull, StorageUnavailable
-from media.storage import Protection, Role, StoredObject
+from media.store import Protection, Role, StoredObject
 from media.streams import FULL, marked, written_here
 
 CHUNK_BYTES = 1024 * 1024

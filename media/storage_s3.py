@@ -21,7 +21,7 @@ import urllib3
 from media import bucket_rules
 from media import patience as patient
 from media.errors import ObjectMissing, StorageFull, StorageLocked, StorageUnavailable
-from media.storage import DAYS, PATIENCE_SECONDS, Protection, Role, StoredObject
+from media.store import DAYS, PATIENCE_SECONDS, Protection, Role, StoredObject
 from media.streams import marked, written_here
 
 PART_BYTES = 16 * 1024**2

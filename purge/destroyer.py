@@ -9,7 +9,7 @@ import threading
 import sqlalchemy as sa
 
 from db.rows import AssetRow
-from media.storage import Store
+from media.store import Store
 from purge import sweeper
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import pytest
 from db.states import Retention
 from media import bucket_rules, storage, storage_s3
 from media.errors import StorageLocked, StorageUnavailable
-from media.storage import Protection, Role
+from media.store import Protection, Role
 from purge import policy
 
 ON = minio.versioningconfig.VersioningConfig(minio.commonconfig.ENABLED)

@@ -15,9 +15,9 @@ import folders
 from errors import FolderRefused
 from media import storage
 from media.errors import DiskFull, MachineFault, ObjectMissing, StorageError, StorageFull, StorageUnavailable
-from media.storage import Protection
 from media.storage_folder import FolderStore
 from media.storage_s3 import PART_BYTES, S3Store
+from media.store import Protection
 
 MIB = 1024**2
 
