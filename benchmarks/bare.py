@@ -39,10 +39,10 @@ def recode(key: str) -> str:
 
     No row, no claim, no lease: when this process dies, nobody knows of the upload.
     """
-    from media import image
+    from media.image import codec
 
-    picture = image.decode(store().read(key), limits.of(_settings))
-    encoded = image.encode(picture, quality=_settings.image_quality)
+    picture = codec.decode(store().read(key), limits.of(_settings))
+    encoded = codec.encode(picture, quality=_settings.image_quality)
     target = f"bare/{uuid.uuid4()}"
     store().put(target, io.BytesIO(encoded), len(encoded))
     store().destroy(key)

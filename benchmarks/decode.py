@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from media import image, photos, pixels, sniff
+from media import sniff
+from media.image import codec, photos, pixels
 from media.limits import Limits
 
 SIDE = 1000  # pixels: 1 MP
@@ -24,15 +25,15 @@ LIMITS = Limits()
 def main() -> dict[str, float]:
     """Milliseconds for a JPEG of 1 MP, from its bytes to a tensor, in turn in this process and in the child."""
     data = _jpeg()
-    image.decode(data, LIMITS)
+    codec.decode(data, LIMITS)
     here: list[float] = []
     child: list[float] = []
     at_once: list[float] = []
     for _ in range(ROUNDS):
         here.append(_milliseconds(lambda: _in_process(data)))
-        child.append(_milliseconds(lambda: image.decode(data, LIMITS)))
+        child.append(_milliseconds(lambda: codec.decode(data, LIMITS)))
     for _ in range(ROUNDS):
-        at_once.append(_milliseconds(lambda: image.decode(data, LIMITS), pause=0))
+        at_once.append(_milliseconds(lambda: codec.decode(data, LIMITS), pause=0))
     first = photos.PhotoDecoder()
     started = time.perf_counter()
     first.decode(data, sniff.JPEG, LIMITS)

@@ -31,12 +31,12 @@ def main() -> dict[str, float]:
     from effects.runner import Runner
     from effects.vision.finder import Finder
     from mayfly import samples
-    from media import image
+    from media.image import codec
     from media.limits import Limits
 
     source = files(samples).joinpath("portrait.jpg").read_bytes()
     left, top, right, bottom = _HEAD
-    head = image.decode(source, Limits()).rgb[:, top:bottom, left:right].permute(1, 2, 0).numpy()
+    head = codec.decode(source, Limits()).rgb[:, top:bottom, left:right].permute(1, 2, 0).numpy()
     runner = Runner(Retouch())
     skin = RetouchParameters(blemishes=0, under_eye=0, teeth=0, eyes=0, lips=0)
     threads, theirs = torch.get_num_threads(), cv2.getNumThreads()

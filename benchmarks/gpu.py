@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks import clips
 from effects import registry
 from effects.contract import Locality, Media
-from media import probe, video
+from media.video import probe, video
 from settings import Settings
 from tasks import limits
 

@@ -26,7 +26,7 @@ from db import engine as engines
 from db.states import AssetState, Retention, Stage, State
 from db.tables import ASSETS, JOBS, RECEIPTS
 from media import storage
-from media.storage_s3 import S3Store
+from media.storage.s3 import S3Store
 from purge import sweeper
 
 DUE, WARM = 10_000, 500

@@ -145,7 +145,7 @@ class Segment(Base):
     holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     units_done: orm.Mapped[int] = orm.mapped_column(default=0)
     outcome: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))  # of the last attempt that failed
-    window: orm.Mapped[dict[str, Any]]  # which of the piece's frames belong to it: media.segments.Window
+    window: orm.Mapped[dict[str, Any]]  # which of the piece's frames belong to it: media.video.segments.Window
     piece_id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("assets.id"))
     part_id: orm.Mapped[uuid.UUID | None] = orm.mapped_column(sa.ForeignKey("assets.id"))
 

@@ -18,7 +18,8 @@ from db.errors import DatabaseFull
 from effects import registry
 from effects.contract import Locality
 from errors import MayflyError
-from media import confinement, storage
+from media import storage
+from media.children import confinement
 from purge import status
 from settings import Settings
 

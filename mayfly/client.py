@@ -25,7 +25,7 @@ from mayfly.services import Services
 from mayfly.source import Source, opened
 from mayfly.waiting import Waiting
 from media.output import Output
-from media.store import Store
+from media.storage.store import Store
 from purge import status as purge_status
 from purge import sweeper
 from purge.policy import Policy

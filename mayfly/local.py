@@ -111,13 +111,13 @@ def report(
     inline.use()
     if not registry.declaration(effect).report:
         raise InvalidTarget("this effect makes a picture or video: use apply, with a file for its result")
-    from media import image
+    from media.image import codec
     from tasks.runtime import Runners
 
     validated = registry.parameters(effect, params or {})
     with opened(Path(source)):
         pass
-    picture = image.decode(Path(source), limits.of(settings))
+    picture = codec.decode(Path(source), limits.of(settings))
     return Runners(device).get(effect).report(picture.rgb, validated).model_dump(mode="json")
 
 
@@ -152,16 +152,17 @@ def _image(
     bounds: Limits,
     settings: Settings,
 ) -> None:
-    from media import image, probe
+    from media.image import codec
+    from media.video import probe
 
     scale = runner.scale(params)
     _, size = probe.look(source, bounds)
     if size is not None:
         bounds.check_result(wanted, size[0] * scale, size[1] * scale)
-    picture = image.decode(source, bounds)
+    picture = codec.decode(source, bounds)
     bounds.check_result(wanted, picture.rgb.shape[-1] * scale, picture.rgb.shape[-2] * scale)
     result = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
-    target.write_bytes(image.encode(result, wanted, quality=settings.image_quality))
+    target.write_bytes(codec.encode(result, wanted, quality=settings.image_quality))
 
 
 def _video(
@@ -174,7 +175,7 @@ def _video(
     output: Output,
     on_progress: Callable[[int, int], None],
 ) -> None:
-    from media import containers, probe, video
+    from media.video import containers, probe, video
 
     info = probe.probe_video(source, bounds)
     scale = runner.scale(params)

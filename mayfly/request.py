@@ -15,8 +15,8 @@ from effects import registry
 from effects.contract import Declaration, Locality, Media, Parameters
 from mayfly import source
 from mayfly.errors import DeviceEffect, InvalidReference
-from media import sizes
 from media.errors import WrongKind
+from media.image import sizes
 from media.limits import Limits
 from media.output import Output
 from media.sniff import HEAD_BYTES, Format, sniff

@@ -12,7 +12,7 @@ from db.errors import DatabaseFull, DatabaseMissing
 from mayfly.notices import Notices
 from mayfly.patience import DATABASE, STORE
 from media import storage
-from media.store import Store
+from media.storage.store import Store
 from settings import Settings
 from tasks.errors import BrokerMissing, BrokerRefused
 from tasks.sender import Sender

@@ -9,7 +9,7 @@ import threading
 import sqlalchemy as sa
 
 from db.rows import AssetRow
-from media.store import Store
+from media.storage.store import Store
 from purge import sweeper
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import threading
 import time
 
 from media.errors import StorageError, StorageUnavailable
-from media.store import Store
+from media.storage.store import Store
 
 PROBE = "probe"  # a key that nothing is ever stored under
 TRUSTED_SECONDS = 1.0  # for so long, a store that has just done what it is asked for is not asked again

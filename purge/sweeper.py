@@ -18,7 +18,7 @@ from db.errors import DatabaseFull, DatabaseMissing
 from db.rows import AssetRow
 from db.states import AssetState, State
 from media.errors import StorageError
-from media.store import Store
+from media.storage.store import Store
 from purge.suspicion import Suspicion
 
 log = logging.getLogger(__name__)

@@ -23,8 +23,8 @@ from db.errors import DatabaseMissing, UnknownJob
 from db.rows import AssetRow, JobRow, SegmentRow
 from db.segments import SegmentClaim
 from db.states import Retention, Stage
-from media import bounds
 from media.errors import DiskFull, MachineFault, MediaError
+from media.video import bounds
 from purge import sweeper
 from tasks import holder, outage, retry, watch
 from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver

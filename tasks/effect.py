@@ -58,7 +58,8 @@ def _chosen(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> tuple[Runner, Pa
 
 def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     # Pictures stay in memory from store to store.
-    from media import image, probe
+    from media.image import codec
+    from media.video import probe
 
     rt, source = attempt.runtime, attempt.input()
     data, scale = attempt.read(source), runner.scale(params)
@@ -66,11 +67,11 @@ def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters)
     if size is not None:
         # Before any work; and where the header hides it, before the effect's.
         rt.limits.check_result(found, size[0] * scale, size[1] * scale)
-    picture = image.decode(data, rt.limits)
+    picture = codec.decode(data, rt.limits)
     height, width = picture.rgb.shape[-2:]
     rt.limits.check_result(found, width * scale, height * scale)
     with interruptible(attempt.check_work):
         made = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
-    encoded = image.encode(made, quality=rt.settings.image_quality)
+    encoded = codec.encode(made, quality=rt.settings.image_quality)
     attempt.check()
     result.store(attempt, Made(encoded, source.suffix), previews.of_picture(attempt, picture, made))

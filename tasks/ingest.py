@@ -13,7 +13,8 @@ from db import claims
 from db.claims import Claim
 from db.states import Stage
 from effects import registry
-from media import probe, sniff
+from media import sniff
+from media.video import probe
 from tasks import attempt, runtime
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost

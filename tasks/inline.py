@@ -20,7 +20,8 @@ def use() -> None:
 def _decode(data: bytes) -> Image.Image:
     from PIL import Image
 
-    from media import photos, sizes, sniff
+    from media import sniff
+    from media.image import photos, sizes
     from media.limits import Limits
 
     side = inline_pictures.LONGEST_SIDE

@@ -16,7 +16,7 @@ from effects.models import weights
 from effects.models.weights import Entry
 from media import storage
 from media.errors import ObjectMissing, StorageError
-from media.store import Role
+from media.storage.store import Role
 from settings import Settings
 
 log = logging.getLogger(__name__)

@@ -6,27 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.claims import Claim
-from media import preview, probe
-from media.info import VideoInfo
+from media.video import preview, probe
+from media.video.info import VideoInfo
 from tasks.attempt import Attempt
 from tasks.result import Made
 
 if TYPE_CHECKING:
-    from media.image import Picture
+    from media.image.codec import Picture
 
 
 def of_picture(attempt: Attempt[Claim], source: Picture, made: Picture) -> list[Made]:
     """Both side by side as JPEG, if that was asked for."""
-    from media import preview_image
+    from media.image import preview
 
-    return [Made(preview_image.side_by_side(source, made), ".jpg")] if _wanted(attempt) else []
+    return [Made(preview.side_by_side(source, made), ".jpg")] if _wanted(attempt) else []
 
 
 def of_video(attempt: Attempt[Claim], source: Path, made: Path, info: VideoInfo) -> list[Made]:
     """A poster of the result as JPEG and a short clip of both as MP4, if that was asked for.
 
     Raises:
-        DamagedMedia, MediaTimeout, MediaToolError: as media.preview.
+        DamagedMedia, MediaTimeout, MediaToolError: as media.video.preview.
     """
     if not _wanted(attempt):
         return []

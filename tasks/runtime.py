@@ -17,7 +17,7 @@ from db import migrate
 from effects import registry
 from media import storage
 from media.limits import Limits
-from media.store import Store
+from media.storage.store import Store
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings

@@ -14,11 +14,12 @@ from db.rows import AssetRow
 from db.segments import SegmentClaim
 from db.states import Retention
 from effects.contract import Parameters
-from media import containers, probe, sniff
-from media import segments as pieces
+from media import sniff
 from media.errors import DamagedMedia
-from media.info import VideoInfo
 from media.output import Output
+from media.video import containers, probe
+from media.video import segments as pieces
+from media.video.info import VideoInfo
 from tasks import previews, result
 from tasks.attempt import Attempt
 from tasks.errors import ClaimLost, Stopped
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from effects.runner import Runner
-    from media.video import VideoResult
+    from media.video.video import VideoResult
 
 LONG = 2  # a video is cut when it takes so many times the seconds that a segment may take
 SHARES = 12  # a shorter long one is cut into about so many, for several workers to share it evenly
@@ -188,7 +189,7 @@ def _transform(
     window: pieces.Window | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> VideoResult:
-    from media import video
+    from media.video import video
 
     rt = attempt.runtime
     try:

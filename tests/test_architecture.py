@@ -156,3 +156,27 @@ def test_an_installation_has_every_folder():
         assert wanted <= set(options["packages"])
     assert "db.migrations.versions" in options["packages"]
     assert not any("__pycache__" in name or name.startswith("tests") for name in options["packages"])
+
+
+def modules():
+    """Every module of ours by its dotted name, with those that it imports, in functions and for types alone as well."""
+    paths = {path.relative_to(ROOT).with_suffix("") for path in FILES}
+    names = {".".join(path.parent.parts if path.name == "__init__" else path.parts): path for path in paths}
+    found = {}
+    for name, path in names.items():
+        found[name] = set()
+        for module in imports(ast.parse((ROOT / path.with_suffix(".py")).read_text())):
+            while module and module not in names:
+                module = module.rpartition(".")[0]
+            # A package is imported before what lies in it.
+            if module and module != name and not name.startswith(f"{module}."):
+                found[name].add(module)
+    return found
+
+
+def test_there_is_no_circle():
+    """Not of types either: whoever reads a module need not know what comes later."""
+    left = modules()
+    while done := {name for name, needed in left.items() if not needed & left.keys()}:
+        left = {name: needed for name, needed in left.items() if name not in done}
+    assert sorted(left) == []

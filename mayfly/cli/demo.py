@@ -120,7 +120,8 @@ def _before_after(client: Client, source: Path, target: Path) -> Image.Image:
 
 
 def _still(client: Client, path: Path) -> Image.Image:
-    from media import preview, probe, sniff
+    from media import sniff
+    from media.video import preview, probe
 
     with path.open("rb") as file:
         kind = sniff.sniff(file.read(sniff.HEAD_BYTES)).kind

@@ -54,7 +54,7 @@ def add(
     entry = install.add(file, folder, name=name, version=version, licence=licence, origin=source)
     if share and settings.models_url is not None:
         from media import storage
-        from media.store import Role
+        from media.storage.store import Role
 
         models.share(storage.connect(settings.models_url.get_secret_value(), role=Role.MODELS), folder, name)
     if json:

@@ -20,7 +20,7 @@ from benchmarks.effects import PassThrough
 from db import assets, jobs, segments
 from db import engine as engines
 from db.states import AssetState, Retention, Stage, State
-from media.storage_folder import FolderStore
+from media.storage.folder import FolderStore
 from purge import sweeper
 from purge.destroyer import Destroyer
 from purge.policy import Policy

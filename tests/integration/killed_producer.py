@@ -14,8 +14,8 @@ from pathlib import Path
 
 from db import jobs
 from mayfly.client import Client
-from media import patience
-from media.storage_s3 import S3Store
+from media.storage import patience
+from media.storage.s3 import S3Store
 from tasks.sender import Sender
 
 BODY_BYTES = 65_536  # what is sent at once and is larger belongs to the upload

@@ -26,7 +26,7 @@ from db.rows import AssetRow, JobRow
 from db.tables import ATTEMPTS, JOBS
 from mayfly import Client
 from media import storage
-from media.storage_s3 import S3Store
+from media.storage.s3 import S3Store
 from settings import Settings
 from tasks import broker, queues, runtime
 from tasks.app import create

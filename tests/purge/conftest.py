@@ -6,7 +6,7 @@ import pytest
 
 from db import jobs
 from media.errors import StorageUnavailable
-from media.storage_folder import FolderStore
+from media.storage.folder import FolderStore
 from tests import clock, rows
 
 

@@ -10,7 +10,7 @@ from db import engine as engines
 from db.states import AssetState, Retention, State
 from db.tables import JOBS
 from media.errors import StorageError, StorageUnavailable
-from media.storage_folder import FolderStore
+from media.storage.folder import FolderStore
 from purge import sweeper
 from purge.sweeper import Sweep
 from tests import clock, rows

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from db import jobs, segments
 from db.tables import JOBS
-from media.storage_folder import FolderStore
+from media.storage.folder import FolderStore
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from tasks import limits

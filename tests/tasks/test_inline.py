@@ -11,7 +11,7 @@ from PIL import Image
 from effects import registry
 from effects.errors import InvalidParameters
 from effects.shared import inline_pictures
-from media import photos
+from media.image import photos
 from tasks import inline
 
 

@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-from media import bucket_rules, storage
+from media import storage
 from media.errors import StorageLocked
+from media.storage import bucket_rules
 from tasks import runtime
 from tasks.app import create
 

@@ -12,9 +12,9 @@ from benchmarks.effects import PassThrough
 from db import assets, jobs, segments, tables
 from db.states import AssetState, Retention, Stage, State
 from db.tables import SEGMENTS
-from media import bounds
 from media.errors import DamagedMedia, MediaToolError
-from media.info import VideoInfo
+from media.video import bounds
+from media.video.info import VideoInfo
 from tasks import attempt, effect, ingest, outbox, pace, video
 from tasks.attempt import Attempt
 from tests import clock
@@ -237,7 +237,7 @@ def test_an_interlaced_pieces_margins_are_what_the_filter_looks_at(rt, job, film
 
 
 def test_probing_and_joining_need_no_torch():
-    code = "import sys, tasks.ingest, tasks.join, media.segments; sys.exit('torch' in sys.modules)"
+    code = "import sys, tasks.ingest, tasks.join, media.video.segments; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -13,7 +13,15 @@ from workers import maintenance, opening
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "cv2", "mediapipe", "safetensors", "skimage", "ffmpeg", "spandrel"}
 # Of ours: what decodes, and what runs decoders.
-OURS = {"media.image", "media.coders", "media.probe", "media.video", "media.ffmpeg", "media.process", "media.segments"}
+OURS = {
+    "media.image.codec",
+    "media.video.coders",
+    "media.video.probe",
+    "media.video.video",
+    "media.video.ffmpeg",
+    "media.children.process",
+    "media.video.segments",
+}
 ALSO = {"tasks.effect", "tasks.ingest", "tasks.join", "tasks.video", "tasks.attempt", "effects.runner"}
 
 SCRIPT = """
@@ -34,7 +42,7 @@ app.loader.import_default_modules()
 from db import jobs
 from tasks import maintenance as periodic, outbox
 from purge import sweeper
-import media.storage_s3
+import media.storage.s3
 outbox.resend(rt)
 sweeper.sweep(rt.engine, rt.store)
 rounds.stop(30)

@@ -1,0 +1,1 @@
+"""Videos, frame by frame through ffmpeg: probed, decoded, encoded, cut and joined."""
