@@ -5,7 +5,7 @@ from __future__ import annotations
 from kombu.entity import Exchange, Queue
 
 from settings import Settings
-from tasks import queues
+from tasks.messages import queues
 
 _settings = Settings()
 
@@ -22,7 +22,7 @@ def broker(settings: Settings) -> dict[str, object]:
         # A publish returns when the broker has the message on a majority of disks, and not before.
         "confirm_publish": True,
         # A broker that does not answer is noticed; the row, which is there already, is sent again by beat. What comes
-        # after connecting is bounded by tasks.sender: amqp's own `read_timeout` reads on when it is over.
+        # after connecting is bounded by tasks.messages.sender: amqp's own `read_timeout` reads on when it is over.
         "connect_timeout": 3,
         "write_timeout": 15,
         # kombu's own retries would keep the caller waiting for what the outbox does anyway.
@@ -77,7 +77,7 @@ task_queues = [
 # Quorum queues know no global prefetch; Celery must ask for it by consumer.
 worker_detect_quorum_queues = True
 # Rejects whatever is no message of ours; Celery's own would acknowledge it, wait with it, or end.
-worker_consumer = "tasks.consumer:Consumer"
+worker_consumer = "tasks.messages.consumer:Consumer"
 
 # --- How a task runs ---------------------------------------------------------------------------------------------
 
@@ -143,11 +143,11 @@ beat_schedule = {
 
 
 def modules(settings: Settings) -> tuple[str, ...]:
-    """Effects of other packages first: tasks.effect makes a task of each that is registered.
+    """Effects of other packages first: tasks.stages.effect makes a task of each that is registered.
 
     Of the process of maintenance they are no business; workers.maintenance has imports of its own.
     """
-    return (*settings.effect_modules, "tasks.ingest", "tasks.effect", "tasks.join")
+    return (*settings.effect_modules, "tasks.stages.ingest", "tasks.stages.effect", "tasks.stages.join")
 
 
 imports = modules(_settings)

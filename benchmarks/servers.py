@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from db import engine as engines
 from db import migrate
 from settings import Settings
-from tasks import broker
+from tasks.messages import broker
 
 START_SECONDS = 180
 MODULES = "benchmarks.effects"

@@ -68,7 +68,7 @@ def run(settings: Settings) -> list[Check]:
 def _broker(settings: Settings) -> str:
     if settings.embedded:
         return "in-process"
-    from tasks import broker
+    from tasks.messages import broker
 
     reason = broker.blocked(settings)
     if reason is not None:
@@ -85,7 +85,7 @@ def _queues(settings: Settings) -> str | None:
     """Whether somebody takes from each queue that an effect may need, or that has messages."""
     if settings.embedded:
         return None
-    from tasks import broker, queues
+    from tasks.messages import broker, queues
 
     states = broker.states(settings)
     dead = states.pop(queues.DEAD_LETTERS, broker.QueueState(0, 0)).messages

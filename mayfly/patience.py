@@ -9,7 +9,7 @@ from typing import TypeVar
 from db import patience
 from db.errors import DatabaseFull
 from mayfly.notices import Notices
-from tasks.outage import AWAY, FIRST_SECONDS, MOST_SECONDS
+from tasks.attempts.outage import AWAY, FIRST_SECONDS, MOST_SECONDS
 
 T = TypeVar("T")
 

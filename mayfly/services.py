@@ -15,7 +15,7 @@ from media import storage
 from media.storage.store import Store
 from settings import Settings
 from tasks.errors import BrokerMissing, BrokerRefused
-from tasks.sender import Sender
+from tasks.messages.sender import Sender
 
 BROKER = "the broker to answer"
 
@@ -88,7 +88,7 @@ class Services:
                 self._engine.dispose()
 
     def _probe(self, notices: Notices) -> None:
-        from tasks import broker
+        from tasks.messages import broker
 
         try:
             broker.probe(self.settings)

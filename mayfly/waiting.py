@@ -15,7 +15,7 @@ from mayfly.errors import WaitTimeout
 from mayfly.job import Job
 from mayfly.notices import Notices, OnNotice
 from mayfly.patience import DATABASE, patiently
-from tasks.outage import AWAY
+from tasks.attempts.outage import AWAY
 
 POLL_SHARE = 0.1  # of the time for which nothing has changed
 POLL_FIRST_SECONDS = 0.008

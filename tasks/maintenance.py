@@ -14,7 +14,8 @@ import celery
 from db import periodic
 from db.errors import DatabaseFull
 from purge import history, status, sweeper
-from tasks import dead_letters, outage, outbox, queues
+from tasks.attempts import outage
+from tasks.messages import dead_letters, outbox, queues
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,9 @@ import threading
 import time
 
 from db import periodic
-from tasks import maintenance, outage, queues
+from tasks import maintenance
+from tasks.attempts import outage
+from tasks.messages import queues
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)

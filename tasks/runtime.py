@@ -21,9 +21,10 @@ from media.storage.store import Store
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings
-from tasks import inline, limits, models, outage
-from tasks.sender import Sender
-from tasks.working import Working
+from tasks import inline, limits, models
+from tasks.attempts import outage
+from tasks.attempts.working import Working
+from tasks.messages.sender import Sender
 
 if TYPE_CHECKING:
     from effects.runner import Runner

@@ -29,7 +29,7 @@ ALLOWED = {
         "db",
         "settings",
     },
-    "celeryconfig.py": {"tasks.queues", "settings"},
+    "celeryconfig.py": {"tasks.messages.queues", "settings"},
     "settings.py": set(),
     "errors.py": set(),
     "folders.py": set(),

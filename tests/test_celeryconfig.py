@@ -7,8 +7,8 @@ import pytest
 import celeryconfig
 from effects import registry
 from settings import Settings
-from tasks import queues
 from tasks.app import create
+from tasks.messages import queues
 
 URLS = {
     "broker_url": "amqp://user:geheim@broker.example/x",

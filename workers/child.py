@@ -17,7 +17,8 @@ from effects import registry
 from effects.contract import Locality, Media
 from errors import MayflyError
 from settings import Settings
-from tasks import models, queues, runtime
+from tasks import models, runtime
+from tasks.messages import queues
 from tasks.runtime import Runners
 from workers import logs, opening, parents, scratch
 

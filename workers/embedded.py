@@ -25,7 +25,8 @@ from db.errors import DatabaseMissing
 from effects import registry
 from errors import MayflyError
 from settings import Settings
-from tasks import outbox, runtime
+from tasks import runtime
+from tasks.messages import outbox
 from tasks.rounds import Rounds
 from tasks.runtime import Runtime
 from workers import scratch
@@ -200,8 +201,8 @@ class Embedded:
     def _start(self) -> None:
         if importlib.util.find_spec("torch") is None:
             raise NoWorker("this installation can submit but not work; install mayfly[worker]")
-        from tasks import effect
         from tasks.app import create
+        from tasks.stages import effect
 
         # This process may have made its tasks before it knew these effects.
         registry.load(self.settings.effect_modules)

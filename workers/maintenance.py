@@ -18,7 +18,8 @@ import time
 from celery import signals
 
 from settings import Settings
-from tasks import queues, runtime
+from tasks import runtime
+from tasks.messages import queues
 from tasks.rounds import Rounds
 from tasks.runtime import Runtime
 from workers import logs, opening, parents

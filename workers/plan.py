@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from effects.contract import Tag
-from tasks import queues
-from tasks.queues import Lane
+from tasks.messages import queues
+from tasks.messages.queues import Lane
 from workers.devices import Gpu
 
 

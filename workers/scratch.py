@@ -20,7 +20,7 @@ import psutil
 
 import folders
 from settings import Settings
-from tasks import holder
+from tasks.attempts import holder
 
 log = logging.getLogger(__name__)
 

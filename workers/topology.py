@@ -7,8 +7,8 @@ import threading
 
 from errors import MayflyError
 from settings import Settings
-from tasks import broker
 from tasks.errors import BrokerMissing
+from tasks.messages import broker
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from errors import MayflyError
 from mayfly.client import Client
 from mayfly.errors import JobFailed, WaitTimeout
 from settings import Settings
-from tasks.outage import AWAY
+from tasks.attempts.outage import AWAY
 
 people = rich.console.Console(stderr=True, highlight=False)
 

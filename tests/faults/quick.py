@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks import queues
+from tasks.messages import queues
 
 for _name in queues.PERIODIC:
     queues.PERIODIC[_name] = 0.5

@@ -11,9 +11,10 @@ from db import claims
 from db.states import Retention, Stage
 from purge import sweeper
 from settings import Settings
-from tasks import outbox, runtime
+from tasks import runtime
 from tasks.app import create
-from tasks.attempt import Attempt
+from tasks.attempts.attempt import Attempt
+from tasks.messages import outbox
 
 
 def main() -> None:

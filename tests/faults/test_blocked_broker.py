@@ -10,7 +10,7 @@ import pytest
 
 from db.states import State
 from mayfly import Client, checks
-from tasks import broker, outbox, sender
+from tasks.messages import broker, outbox, sender
 from tests.faults.overdue import destroyed, overdue
 from tests.faults.own_broker import OwnBroker, started
 from tests.integration.stage import EFFECTS, Stage, opened, wait_for

@@ -15,8 +15,9 @@ from db.errors import DatabaseMissing
 from db.states import State
 from mayfly import patience, upload
 from mayfly.errors import UploadRefused, WaitTimeout
-from tasks import effect, runtime
+from tasks import runtime
 from tasks.errors import BrokerRefused
+from tasks.stages import effect
 from tests.conftest import mayfly
 from tests.faults.conftest import Lines
 from tests.faults.producers import Source, beside, later, producer

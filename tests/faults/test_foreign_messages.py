@@ -16,8 +16,8 @@ import pytest
 from db.states import State
 from mayfly import Client
 from settings import Settings
-from tasks import broker, queues
 from tasks.app import create
+from tasks.messages import broker, queues
 from tests.integration.stage import Process, Stage, opened, wait_for
 from workers.embedded import Embedded
 

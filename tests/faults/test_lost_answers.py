@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-# First: tasks.effect makes a task of each effect that is registered when it is imported.
+# First: tasks.stages.effect makes a task of each effect that is registered when it is imported.
 from benchmarks.effects import PassThrough
 from db import assets, jobs, segments
 from db import engine as engines
@@ -25,8 +25,10 @@ from purge import sweeper
 from purge.destroyer import Destroyer
 from purge.policy import Policy
 from settings import Settings
-from tasks import attempt, effect, ingest, limits, outage, pace, video
+from tasks import limits
+from tasks.attempts import attempt, outage, pace
 from tasks.runtime import Runners, Runtime
+from tasks.stages import effect, ingest, video
 from tests import rows
 from tests.faults.proxy import Proxy
 from tests.media import clips

@@ -12,7 +12,7 @@ import pytest
 
 from db.states import State
 from mayfly.errors import UploadRefused
-from tasks import outbox
+from tasks.messages import outbox
 from tests.faults.conftest import Lines, behind_proxies
 from tests.faults.producers import Source, later, producer
 from tests.integration.stage import wait_for

@@ -16,7 +16,7 @@ from db import jobs
 from mayfly.client import Client
 from media.storage import patience
 from media.storage.s3 import S3Store
-from tasks.sender import Sender
+from tasks.messages.sender import Sender
 
 BODY_BYTES = 65_536  # what is sent at once and is larger belongs to the upload
 PARTS = 3  # of the multipart upload

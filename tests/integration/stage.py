@@ -28,8 +28,9 @@ from mayfly import Client
 from media import storage
 from media.storage.s3 import S3Store
 from settings import Settings
-from tasks import broker, queues, runtime
+from tasks import runtime
 from tasks.app import create
+from tasks.messages import broker, queues
 from workers import plan, scratch
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ import celery
 from benchmarks.effects import Nothing
 from effects.contract import Declaration, Effect, Media
 from effects.registry import register
-from tasks import outbox
+from tasks.messages import outbox
 
 if TYPE_CHECKING:
     import torch

@@ -15,8 +15,8 @@ from db.states import State
 from db.tables import JOBS
 from mayfly import Client
 from media.errors import StorageUnavailable
-from tasks import broker, dead_letters, outbox, queues
 from tasks.errors import BrokerMissing, TopologyMismatch
+from tasks.messages import broker, dead_letters, outbox, queues
 from tests.integration.stage import Stage, wait_for
 
 PHOTOS = "cpu.photo"  # the queue of `pass-through` and `stills` on a picture

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from db.states import AssetState, Retention
-from tasks import broker, ingest, queues, runtime
+from tasks import runtime
+from tasks.messages import broker, queues
+from tasks.stages import ingest
 from tests.integration.stage import Process, Stage, ends
 
 OWNER, CONSENT, FILE = "owner-7f3a91", "consent-55d0c2", "wedding-of-anna-schmidt"

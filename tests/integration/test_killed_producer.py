@@ -15,7 +15,7 @@ from db import clock
 from db.states import State
 from db.tables import ASSETS, JOBS
 from settings import Settings
-from tasks import outbox, queues
+from tasks.messages import outbox, queues
 from tests.integration.stage import HERE, Stage, wait_for
 
 POINTS = {

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from db import assets
 from db.states import State
 from db.tables import PERIODIC_RUNS
-from tasks import queues
+from tasks.messages import queues
 from tests.integration.stage import Process, Stage, wait_for
 
 SLACK = 15.0  # seconds, for a machine that does other things as well

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from db.states import State
 from db.tables import JOBS
-from tasks import outbox
+from tasks.messages import outbox
 from tests import clock
 from tests.integration.stage import Process, Stage, opened, wait_for
 

@@ -63,7 +63,8 @@ def test_what_a_sweep_had_to_mend_is_said_for_ever(engine, uploaded):
 
 
 def test_the_task_is_beats():
-    from tasks import maintenance, queues
+    from tasks import maintenance
+    from tasks.messages import queues
 
     assert status.SWEEP == maintenance.SWEEP
     assert 3 * queues.PERIODIC[status.SWEEP] == status.LATE_SECONDS

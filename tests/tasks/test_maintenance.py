@@ -7,7 +7,8 @@ from db import assets, jobs, periodic
 from db.errors import DatabaseFull, DatabaseMissing
 from db.states import State
 from db.tables import JOBS, PERIODIC_RUNS
-from tasks import maintenance, queues
+from tasks import maintenance
+from tasks.messages import queues
 from tests import clock
 
 

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from db import periodic
 from db.errors import DatabaseMissing
 from db.tables import PERIODIC_RUNS
-from tasks import maintenance, queues, rounds
+from tasks import maintenance, rounds
+from tasks.messages import queues
 from tasks.rounds import Rounds
 from tests import clock
 

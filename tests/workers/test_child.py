@@ -8,7 +8,7 @@ import pytest
 from effects import registry
 from effects.contract import Locality, Media
 from effects.errors import WeightsError
-from tasks import queues
+from tasks.messages import queues
 from tasks.runtime import Runners
 from workers import child
 

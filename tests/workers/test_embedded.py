@@ -16,7 +16,8 @@ from db.states import Stage, State
 from errors import FolderRefused
 from mayfly.client import Client
 from settings import Settings
-from tasks import maintenance, outbox, queues
+from tasks import maintenance
+from tasks.messages import outbox, queues
 from tests import clock
 from tests.conftest import mayfly
 from workers import embedded as module

@@ -22,7 +22,14 @@ OURS = {
     "media.children.process",
     "media.video.segments",
 }
-ALSO = {"tasks.effect", "tasks.ingest", "tasks.join", "tasks.video", "tasks.attempt", "effects.runner"}
+ALSO = {
+    "tasks.stages.effect",
+    "tasks.stages.ingest",
+    "tasks.stages.join",
+    "tasks.stages.video",
+    "tasks.attempts.attempt",
+    "effects.runner",
+}
 
 SCRIPT = """
 import json, sys, threading
@@ -40,7 +47,8 @@ rounds.start()
 app.loader.import_default_modules()
 # A job of every stage goes through the outbox and the purge.
 from db import jobs
-from tasks import maintenance as periodic, outbox
+from tasks import maintenance as periodic
+from tasks.messages import outbox
 from purge import sweeper
 import media.storage.s3
 outbox.resend(rt)

@@ -3,7 +3,7 @@
 import pytest
 
 from effects.contract import Tag
-from tasks import queues
+from tasks.messages import queues
 from workers import plan
 from workers.devices import MIB, Gpu
 

@@ -13,8 +13,8 @@ from db import assets, claims, jobs, segments
 from db.errors import DatabaseMissing
 from db.states import Retention, Stage
 from effects.errors import UnknownEffect
-from tasks import sender
-from tasks.sender import Sender
+from tasks.messages import sender
+from tasks.messages.sender import Sender
 from tests.rows import HOUR
 
 EFFECT = PassThrough.declaration.name

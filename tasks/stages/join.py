@@ -7,8 +7,10 @@ import uuid
 import celery
 
 from db.states import Stage
-from tasks import attempt, runtime, video
-from tasks.sender import JOIN
+from tasks import runtime
+from tasks.attempts import attempt
+from tasks.messages.sender import JOIN
+from tasks.stages import video
 
 
 @celery.shared_task(name=JOIN)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from settings import Settings
-from tasks import broker
 from tasks.errors import BrokerMissing, BrokerRefused
+from tasks.messages import broker
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from db import errors as database
 from effects import errors as effects
 from media import errors as media
 from tasks import errors as tasks
-from tasks import retry
-from tasks.retry import Failure, Retry
+from tasks.attempts import retry
+from tasks.attempts.retry import Failure, Retry
 
 
 def verdict(error, *, tries=1, max_tries=3, delay=5.0, returns=0):

@@ -6,7 +6,7 @@ import pytest
 
 from db import assets, claims, jobs
 from db.states import Stage, State
-from tasks import outbox
+from tasks.messages import outbox
 from tests import clock, rows
 
 

@@ -9,8 +9,8 @@ from db import assets, claims, jobs, segments
 from db.dead_letters import Answer
 from db.segments import Plan
 from db.states import Retention, Stage, State
-from tasks import dead_letters
-from tasks.envelope import Unit
+from tasks.messages import dead_letters
+from tasks.messages.envelope import Unit
 
 HOLDER = "h:1:1.0:1"
 HOUR = datetime.timedelta(hours=1)

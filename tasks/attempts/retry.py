@@ -6,7 +6,7 @@ import dataclasses
 
 from errors import MayflyError
 from media.errors import MediaToolError, ObjectMissing
-from tasks import outage
+from tasks.attempts import outage
 
 PASSING = (MediaToolError, ObjectMissing)
 """Mayfly's own errors that may be gone next time, and may be the upload's fault; every other says the same again."""

@@ -13,9 +13,11 @@ from db.states import Stage
 from effects import registry
 from effects.contract import Media, Parameters
 from effects.interruption import interruptible
-from tasks import attempt, previews, result, runtime, video
-from tasks.attempt import Attempt
-from tasks.result import Made
+from tasks import runtime
+from tasks.attempts import attempt, previews, result
+from tasks.attempts.attempt import Attempt
+from tasks.attempts.result import Made
+from tasks.stages import video
 
 if TYPE_CHECKING:
     from effects.runner import Runner

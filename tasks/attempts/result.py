@@ -11,7 +11,7 @@ from pathlib import Path
 from db import claims
 from db.claims import Claim
 from db.states import Retention
-from tasks.attempt import Attempt
+from tasks.attempts.attempt import Attempt
 from tasks.errors import ClaimLost
 
 

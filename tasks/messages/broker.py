@@ -14,8 +14,8 @@ import pika.exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from settings import Settings
-from tasks import management, queues
 from tasks.errors import BrokerMissing, BrokerRefused, TopologyMismatch
+from tasks.messages import management, queues
 
 POLICY = "mayfly"
 POLICY_DEFINITION = {"delivery-limit": queues.DELIVERY_LIMIT}

@@ -21,7 +21,7 @@ from effects import registry
 from effects.contract import Media
 from effects.errors import UnknownEffect
 from settings import Settings
-from tasks import queues
+from tasks.messages import queues
 
 log = logging.getLogger(__name__)
 

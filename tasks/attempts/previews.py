@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from db.claims import Claim
 from media.video import preview, probe
 from media.video.info import VideoInfo
-from tasks.attempt import Attempt
-from tasks.result import Made
+from tasks.attempts.attempt import Attempt
+from tasks.attempts.result import Made
 
 if TYPE_CHECKING:
     from media.image.codec import Picture

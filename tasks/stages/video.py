@@ -20,11 +20,11 @@ from media.output import Output
 from media.video import containers, probe
 from media.video import segments as pieces
 from media.video.info import VideoInfo
-from tasks import previews, result
-from tasks.attempt import Attempt
+from tasks.attempts import previews, result
+from tasks.attempts.attempt import Attempt
+from tasks.attempts.pace import Long, Paced
+from tasks.attempts.result import Made
 from tasks.errors import ClaimLost, Stopped
-from tasks.pace import Long, Paced
-from tasks.result import Made
 
 if TYPE_CHECKING:
     import torch

@@ -26,7 +26,7 @@ from db.states import Retention, Stage
 from media.errors import DiskFull, MachineFault, MediaError
 from media.video import bounds
 from purge import sweeper
-from tasks import holder, outage, retry, watch
+from tasks.attempts import holder, outage, retry, watch
 from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver
 from tasks.runtime import Runtime
 

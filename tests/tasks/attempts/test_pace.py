@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tasks import pace
-from tasks.pace import Long, Paced
+from tasks.attempts import pace
+from tasks.attempts.pace import Long, Paced
 
 FRAMES = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
 

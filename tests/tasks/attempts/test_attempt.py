@@ -21,11 +21,11 @@ from db.tables import ASSETS, JOBS
 from effects.errors import WeightsError
 from media.errors import DamagedMedia, DiskFull, MediaToolError, StorageUnavailable
 from purge import sweeper
-from tasks import attempt, holder, watch
-from tasks.attempt import Attempt
+from tasks.attempts import attempt, holder, watch
+from tasks.attempts.attempt import Attempt
+from tasks.attempts.result import Made
+from tasks.attempts.result import store as store_result
 from tasks.errors import ClaimLost, InputGone, TimeOver
-from tasks.result import Made
-from tasks.result import store as store_result
 from tests import clock, rows
 
 

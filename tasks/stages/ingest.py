@@ -15,10 +15,11 @@ from db.states import Stage
 from effects import registry
 from media import sniff
 from media.video import probe
-from tasks import attempt, runtime
-from tasks.attempt import Attempt
+from tasks import runtime
+from tasks.attempts import attempt
+from tasks.attempts.attempt import Attempt
 from tasks.errors import ClaimLost
-from tasks.sender import INGEST
+from tasks.messages.sender import INGEST
 
 
 @celery.shared_task(name=INGEST)

@@ -7,7 +7,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-# First: tasks.effect makes a task of each effect that is registered when it is imported.
+# First: tasks.stages.effect makes a task of each effect that is registered when it is imported.
 from benchmarks.effects import PassThrough
 from db import assets, jobs, segments, tables
 from db.states import AssetState, Retention, Stage, State
@@ -15,8 +15,10 @@ from db.tables import SEGMENTS
 from media.errors import DamagedMedia, MediaToolError
 from media.video import bounds
 from media.video.info import VideoInfo
-from tasks import attempt, effect, ingest, outbox, pace, video
-from tasks.attempt import Attempt
+from tasks.attempts import attempt, pace
+from tasks.attempts.attempt import Attempt
+from tasks.messages import outbox
+from tasks.stages import effect, ingest, video
 from tests import clock
 from tests.media import clips
 
@@ -237,7 +239,7 @@ def test_an_interlaced_pieces_margins_are_what_the_filter_looks_at(rt, job, film
 
 
 def test_probing_and_joining_need_no_torch():
-    code = "import sys, tasks.ingest, tasks.join, media.video.segments; sys.exit('torch' in sys.modules)"
+    code = "import sys, tasks.stages.ingest, tasks.stages.join, media.video.segments; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from db.errors import DatabaseMissing
-from tasks import watch
+from tasks.attempts import watch
 from tasks.errors import ClaimLost, Stopped, TimeOver
 
 

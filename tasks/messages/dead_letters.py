@@ -12,8 +12,8 @@ from db import dead_letters, jobs
 from db.dead_letters import Answer
 from db.states import State
 from purge import sweeper
-from tasks import broker, envelope, queues
-from tasks.envelope import Unit
+from tasks.messages import broker, envelope, queues
+from tasks.messages.envelope import Unit
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""One claim on a unit of work: the work under a watch, retries, and what follows from how it ended."""

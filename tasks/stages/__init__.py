@@ -1,0 +1,1 @@
+"""The stages of a job, a Celery task each: ingest, effect, join."""
