@@ -6,7 +6,7 @@ MayflyError
 ├── media.errors.MediaError        what is wrong with an upload, and media tools that fail
 ├── media.errors.StorageError      the object store
 ├── db.errors.StateError           jobs that are unknown or not in the state that a call needs
-├── mayfly.errors.ClientError      what a producer did wrong, and services that it cannot reach
+├── mayfly.client.errors.ClientError  what a producer did wrong, and services that it cannot reach
 └── FolderRefused folder_refused   a folder that the settings name is not Mayfly's to use
 """
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from errors import MayflyError as MayflyError
-    from mayfly.client import Client as Client
-    from mayfly.job import Job as Job
+    from mayfly.client.client import Client as Client
+    from mayfly.client.job import Job as Job
     from media.output import Output as Output
     from settings import Settings as Settings
 
 __all__ = ["Client", "Job", "MayflyError", "Output", "Settings"]
 
 _HOMES = {
-    "Client": "mayfly.client",
-    "Job": "mayfly.job",
+    "Client": "mayfly.client.client",
+    "Job": "mayfly.client.job",
     "MayflyError": "errors",
     "Output": "media.output",
     "Settings": "settings",

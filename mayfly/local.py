@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from effects import registry
 from effects.contract import Media, Parameters
-from mayfly.errors import InvalidTarget
-from mayfly.source import opened
+from mayfly.client.errors import InvalidTarget
+from mayfly.client.source import opened
 from media import sniff
 from media.errors import WrongKind
 from media.limits import Limits

@@ -134,7 +134,7 @@ def test_every_error_has_a_code_of_its_own():
 
     from errors import MayflyError
 
-    for name in ("effects", "media", "db", "tasks", "mayfly"):
+    for name in ("effects", "media", "db", "tasks", "mayfly.client"):
         importlib.import_module(f"{name}.errors")
     found, waiting = {}, [MayflyError]
     while waiting:

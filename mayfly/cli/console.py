@@ -18,8 +18,8 @@ from rich.markup import escape
 
 from db.errors import Overloaded
 from errors import MayflyError
-from mayfly.client import Client
-from mayfly.errors import JobFailed, WaitTimeout
+from mayfly.client.client import Client
+from mayfly.client.errors import JobFailed, WaitTimeout
 from settings import Settings
 from tasks.attempts.outage import AWAY
 

@@ -18,9 +18,9 @@ from db.states import Retention, State
 from mayfly.cli import console, progress
 from mayfly.cli.console import Exit, people
 from mayfly.cli.submit import own_worker
-from mayfly.client import Client
-from mayfly.job import Job
-from mayfly.waiting import Waiting
+from mayfly.client.client import Client
+from mayfly.client.job import Job
+from mayfly.client.waiting import Waiting
 from tasks import limits
 
 SAMPLES = "mayfly.samples"

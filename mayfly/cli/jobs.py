@@ -13,10 +13,10 @@ from db import patience
 from effects import registry
 from mayfly.cli import console, progress
 from mayfly.cli.console import people
-from mayfly.client import Client
-from mayfly.errors import WaitTimeout
-from mayfly.job import Job
-from mayfly.waiting import Waiting
+from mayfly.client.client import Client
+from mayfly.client.errors import WaitTimeout
+from mayfly.client.job import Job
+from mayfly.client.waiting import Waiting
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on standard output")]
 Timeout = Annotated[

@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from db.states import State
 from mayfly.cli.console import people
-from mayfly.client import Client
-from mayfly.job import Job
-from mayfly.waiting import Waiting
+from mayfly.client.client import Client
+from mayfly.client.job import Job
+from mayfly.client.waiting import Waiting
 
 POLL_SECONDS = 0.1
 

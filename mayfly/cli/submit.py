@@ -16,11 +16,11 @@ from mayfly.cli import console, progress
 from mayfly.cli.console import Exit
 from mayfly.cli.jobs import Json, Timeout, facts
 from mayfly.cli.output import HardwareEncoder, KeptChapters, VideoCodec, VideoQuality, chosen_output
-from mayfly.client import Client
-from mayfly.errors import WaitTimeout
-from mayfly.job import Job
-from mayfly.patience import STORE
-from mayfly.waiting import Waiting
+from mayfly.client.client import Client
+from mayfly.client.errors import WaitTimeout
+from mayfly.client.job import Job
+from mayfly.client.patience import STORE
+from mayfly.client.waiting import Waiting
 
 
 def submit(

@@ -13,7 +13,7 @@ from db.errors import DatabaseMissing
 from mayfly import Client
 from mayfly.cli.console import Exit
 from mayfly.cli.main import app
-from mayfly.errors import WaitTimeout
+from mayfly.client.errors import WaitTimeout
 from tests.faults.proxy import Proxy
 
 LONG = 1e6  # seconds; a test in which only such a bound is left does not end

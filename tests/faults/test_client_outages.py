@@ -13,8 +13,8 @@ import pytest
 from db import jobs
 from db.errors import DatabaseMissing
 from db.states import State
-from mayfly import patience, upload
-from mayfly.errors import UploadRefused, WaitTimeout
+from mayfly.client import patience, upload
+from mayfly.client.errors import UploadRefused, WaitTimeout
 from tasks import runtime
 from tasks.errors import BrokerRefused
 from tasks.stages import effect

@@ -111,4 +111,4 @@ def test_nobody_else_asks_a_machine_for_the_time():
             calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
             asked += [path.relative_to(ROOT).as_posix() for call in calls if ast.unparse(call.func) in wall]
     # SQLite's clock is its machine's; what is left of a job is shown to people, who look at their own.
-    assert set(asked) == {"db/clock.py", "mayfly/job.py"}
+    assert set(asked) == {"db/clock.py", "mayfly/client/job.py"}

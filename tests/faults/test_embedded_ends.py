@@ -13,8 +13,8 @@ import pytest
 from db import jobs
 from db.rows import JobRow
 from db.states import State
-from mayfly.client import Client
-from mayfly.job import Job
+from mayfly.client.client import Client
+from mayfly.client.job import Job
 from settings import Settings
 from tests.conftest import mayfly
 from workers.embedded import Embedded

@@ -13,7 +13,7 @@ from db.errors import KeyTaken
 from db.states import AssetState, Stage, State
 from db.tables import JOBS
 from mayfly import Client, Output
-from mayfly.errors import InvalidSource
+from mayfly.client.errors import InvalidSource
 from tests.faults.producers import Source, beside
 from tests.integration.stage import opened, wait_for
 from tests.integration.test_killed_producer import kill_producer, lapse

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from db.states import State
-from mayfly.errors import UploadRefused
+from mayfly.client.errors import UploadRefused
 from tasks.messages import outbox
 from tests.faults.conftest import Lines, behind_proxies
 from tests.faults.producers import Source, later, producer

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from db.errors import DatabaseMissing
 from effects import registry
-from mayfly import Client, upload
+from mayfly import Client
 from mayfly.cli.main import app
+from mayfly.client import upload
 from settings import Settings
 from tests.conftest import mayfly
 

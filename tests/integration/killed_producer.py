@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from db import jobs
-from mayfly.client import Client
+from mayfly.client.client import Client
 from media.storage import patience
 from media.storage.s3 import S3Store
 from tasks.messages.sender import Sender

@@ -12,7 +12,7 @@ from PIL import Image
 
 from effects.errors import InvalidParameters, UnknownEffect
 from mayfly import local
-from mayfly.errors import InvalidSource, InvalidTarget
+from mayfly.client.errors import InvalidSource, InvalidTarget
 from media import sniff
 from media.errors import DamagedMedia, EmptyFile, ResultTooLarge, UnsupportedMedia
 from tests.media import clips

@@ -14,7 +14,7 @@ from db import engine as engines
 from db.errors import DatabaseMissing
 from db.states import Stage, State
 from errors import FolderRefused
-from mayfly.client import Client
+from mayfly.client.client import Client
 from settings import Settings
 from tasks import maintenance
 from tasks.messages import outbox, queues

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from db.states import State
-from mayfly.client import Client
+from mayfly.client.client import Client
 from tests.conftest import mayfly
 from workers.embedded import AlreadyRunning, Embedded
 from workers.standby import Standby

@@ -14,7 +14,7 @@ from effects import registry
 from effects.library.analysis import Analysis
 from effects.runner import Runner
 from mayfly import local
-from mayfly.errors import InvalidTarget
+from mayfly.client.errors import InvalidTarget
 
 # Whoever adds a field adds it here, and thinks about what it says of a person.
 FIELDS = {

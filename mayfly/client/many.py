@@ -10,9 +10,9 @@ from typing import NoReturn
 
 from db.rows import JobRow
 from errors import MayflyError
-from mayfly.errors import PartlySubmitted
-from mayfly.job import Job
-from mayfly.source import Source
+from mayfly.client.errors import PartlySubmitted
+from mayfly.client.job import Job
+from mayfly.client.source import Source
 
 UPLOADS = 4  # in parallel
 SEND_COUNT, SEND_SECONDS = 8, 0.2  # so many messages are noted as sent at once, if they come so fast

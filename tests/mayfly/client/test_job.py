@@ -6,7 +6,7 @@ import datetime
 import pytest
 
 from db.states import State
-from mayfly.job import Job
+from mayfly.client.job import Job
 
 NOW = datetime.datetime(2026, 5, 4, 12, 0, tzinfo=datetime.UTC)
 RUNNING = Job(

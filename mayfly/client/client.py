@@ -17,13 +17,13 @@ from db.rows import AssetRow, JobRow, ReceiptRow
 from db.states import State
 from effects import registry
 from errors import MayflyError
-from mayfly import many, results, upload, waiting
-from mayfly.job import Job
-from mayfly.notices import Notices, OnNotice
-from mayfly.request import Wanted
-from mayfly.services import Services
-from mayfly.source import Source, opened
-from mayfly.waiting import Waiting
+from mayfly.client import many, results, upload, waiting
+from mayfly.client.job import Job
+from mayfly.client.notices import Notices, OnNotice
+from mayfly.client.request import Wanted
+from mayfly.client.services import Services
+from mayfly.client.source import Source, opened
+from mayfly.client.waiting import Waiting
 from media.output import Output
 from media.storage.store import Store
 from purge import status as purge_status

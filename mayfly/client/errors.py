@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from errors import MayflyError
 
 if TYPE_CHECKING:
-    from mayfly.job import Job
+    from mayfly.client.job import Job
 
 
 class ClientError(MayflyError):

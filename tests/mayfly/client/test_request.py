@@ -11,8 +11,8 @@ from effects import registry
 from effects.contract import Locality
 from effects.errors import UnknownEffect
 from mayfly import Output
-from mayfly.errors import DeviceEffect, InvalidReference
-from mayfly.request import MAX_REFERENCE, Wanted
+from mayfly.client.errors import DeviceEffect, InvalidReference
+from mayfly.client.request import MAX_REFERENCE, Wanted
 from media import sniff
 from media.errors import EmptyFile, TooLarge, WrongKind
 from media.limits import Limits

@@ -13,8 +13,8 @@ from db import jobs
 from db.states import Retention, Stage
 from effects import registry
 from effects.contract import Declaration, Locality, Media, Parameters
-from mayfly import source
-from mayfly.errors import DeviceEffect, InvalidReference
+from mayfly.client import source
+from mayfly.client.errors import DeviceEffect, InvalidReference
 from media.errors import WrongKind
 from media.image import sizes
 from media.limits import Limits

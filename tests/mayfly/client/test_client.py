@@ -20,7 +20,7 @@ from effects.contract import Locality
 from effects.errors import InvalidParameters, UnknownEffect
 from errors import MayflyError
 from mayfly import Client, Output, Settings
-from mayfly.errors import DeviceEffect, InvalidSource, InvalidTarget, JobFailed, PartlySubmitted, WaitTimeout
+from mayfly.client.errors import DeviceEffect, InvalidSource, InvalidTarget, JobFailed, PartlySubmitted, WaitTimeout
 from media.errors import EmptyFile, ResultTooLarge, TooLarge, UnsupportedMedia, WrongKind
 from tests.media.clips import streams
 from workers.embedded import Embedded
@@ -180,7 +180,7 @@ class Fragile(io.BytesIO):
 
 def test_what_was_queued_before_another_upload_failed_is_told_and_sent(client, photo, monkeypatch):
     sent = []
-    monkeypatch.setattr("mayfly.many.UPLOADS", 1)
+    monkeypatch.setattr("mayfly.client.many.UPLOADS", 1)
     monkeypatch.setattr(client, "_send", lambda rows: sent.extend(str(row.id) for row in rows))
     with pytest.raises(PartlySubmitted, match=r"^3 of 5: .*2 others") as raised:
         client.submit_many([photo, photo, Fragile.make(), photo, photo], "pass-through")
@@ -221,7 +221,7 @@ def test_where_nothing_is_queued_the_error_itself_is_raised(client):
 
 def test_many_messages_are_noted_together(client, photo, monkeypatch):
     sent = []
-    monkeypatch.setattr("mayfly.many.SEND_SECONDS", 60)
+    monkeypatch.setattr("mayfly.client.many.SEND_SECONDS", 60)
     monkeypatch.setattr(client, "_send", lambda rows: sent.append([str(row.id) for row in rows]))
     jobs = client.submit_many([photo.read_bytes()] * 19, "pass-through")
     assert [len(rows) for rows in sent] == [8, 8, 3]

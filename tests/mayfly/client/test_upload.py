@@ -11,11 +11,11 @@ from db import assets, jobs
 from db.errors import DatabaseMissing
 from db.states import AssetState, Retention, State
 from db.tables import ASSETS, JOBS
-from mayfly import upload
-from mayfly.errors import InvalidSource, UploadRefused
-from mayfly.notices import Notices
-from mayfly.services import Services
-from mayfly.upload import Heartbeat
+from mayfly.client import upload
+from mayfly.client.errors import InvalidSource, UploadRefused
+from mayfly.client.notices import Notices
+from mayfly.client.services import Services
+from mayfly.client.upload import Heartbeat
 from media.errors import StorageUnavailable
 from tests import clock, rows
 from tests.rows import HOUR

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from mayfly.errors import InvalidSource
+from mayfly.client.errors import InvalidSource
 
 CHUNK_BYTES = 1024 * 1024
 

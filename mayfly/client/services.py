@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from db import engine as engines
 from db import migrate, room
 from db.errors import DatabaseFull, DatabaseMissing
-from mayfly.notices import Notices
-from mayfly.patience import DATABASE, STORE
+from mayfly.client.notices import Notices
+from mayfly.client.patience import DATABASE, STORE
 from media import storage
 from media.storage.store import Store
 from settings import Settings

@@ -18,11 +18,11 @@ from db.errors import DatabaseMissing
 from db.rows import AssetRow, JobRow
 from db.states import State
 from errors import MayflyError
-from mayfly.errors import UploadRefused
-from mayfly.notices import Notices
-from mayfly.patience import DATABASE, patiently
-from mayfly.services import Services
-from mayfly.source import Watched
+from mayfly.client.errors import UploadRefused
+from mayfly.client.notices import Notices
+from mayfly.client.patience import DATABASE, patiently
+from mayfly.client.services import Services
+from mayfly.client.source import Watched
 from media.errors import StorageError
 from purge import sweeper
 

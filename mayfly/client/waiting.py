@@ -11,10 +11,10 @@ from typing import Self, TypeVar
 import sqlalchemy as sa
 
 from db import jobs
-from mayfly.errors import WaitTimeout
-from mayfly.job import Job
-from mayfly.notices import Notices, OnNotice
-from mayfly.patience import DATABASE, patiently
+from mayfly.client.errors import WaitTimeout
+from mayfly.client.job import Job
+from mayfly.client.notices import Notices, OnNotice
+from mayfly.client.patience import DATABASE, patiently
 from tasks.attempts.outage import AWAY
 
 POLL_SHARE = 0.1  # of the time for which nothing has changed

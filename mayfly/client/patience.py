@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from db import patience
 from db.errors import DatabaseFull
-from mayfly.notices import Notices
+from mayfly.client.notices import Notices
 from tasks.attempts.outage import AWAY, FIRST_SECONDS, MOST_SECONDS
 
 T = TypeVar("T")

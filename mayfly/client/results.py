@@ -14,9 +14,9 @@ from db.errors import NotReady, ResultGone
 from db.rows import AssetRow
 from db.states import AssetState, Retention, State
 from effects.contract import Media
-from mayfly.errors import InvalidTarget, JobFailed
-from mayfly.job import Job
-from mayfly.services import Services
+from mayfly.client.errors import InvalidTarget, JobFailed
+from mayfly.client.job import Job
+from mayfly.client.services import Services
 
 Target = str | os.PathLike[str] | BinaryIO
 
