@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kombu.entity import Exchange, Queue
 
-from settings import Settings
-from tasks.messages import queues
+from mayfly.settings import Settings
+from mayfly.tasks.messages import queues
 
 _settings = Settings()
 
@@ -13,7 +13,7 @@ _settings = Settings()
 
 
 def broker(settings: Settings) -> dict[str, object]:
-    """The lines that depend on where the broker is; tasks.app overrides them for a producer's own settings."""
+    """The lines that depend on where the broker is; mayfly.tasks.app overrides them for a producer's own settings."""
     if settings.embedded:
         # The in-process broker polls; its default of a second would be most of a photo's time.
         return {"broker_url": settings.resolved_broker_url, "broker_transport_options": {"polling_interval": 0.01}}
@@ -22,7 +22,8 @@ def broker(settings: Settings) -> dict[str, object]:
         # A publish returns when the broker has the message on a majority of disks, and not before.
         "confirm_publish": True,
         # A broker that does not answer is noticed; the row, which is there already, is sent again by beat. What comes
-        # after connecting is bounded by tasks.messages.sender: amqp's own `read_timeout` reads on when it is over.
+        # after connecting is bounded by mayfly.tasks.messages.sender: amqp's own `read_timeout` reads on when it is
+        # over.
         "connect_timeout": 3,
         "write_timeout": 15,
         # kombu's own retries would keep the caller waiting for what the outbox does anyway.
@@ -77,7 +78,7 @@ task_queues = [
 # Quorum queues know no global prefetch; Celery must ask for it by consumer.
 worker_detect_quorum_queues = True
 # Rejects whatever is no message of ours; Celery's own would acknowledge it, wait with it, or end.
-worker_consumer = "tasks.messages.consumer:Consumer"
+worker_consumer = "mayfly.tasks.messages.consumer:Consumer"
 
 # --- How a task runs ---------------------------------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ worker_send_task_events = False
 # --- Children ----------------------------------------------------------------------------------------------------
 
 # A forked child has at once what its service has loaded, torch above all; one that takes a dead child's place works
-# within a second. A CUDA context does not survive a fork, so no service makes one (workers.service).
+# within a second. A CUDA context does not survive a fork, so no service makes one (mayfly.workers.service).
 worker_pool_start_method = "fork"
 # A child that has grown past this is replaced after its task (kilobytes).
 worker_max_memory_per_child = _settings.child_memory // 1024
@@ -143,11 +144,16 @@ beat_schedule = {
 
 
 def modules(settings: Settings) -> tuple[str, ...]:
-    """Effects of other packages first: tasks.stages.effect makes a task of each that is registered.
+    """Effects of other packages first: mayfly.tasks.stages.effect makes a task of each that is registered.
 
-    Of the process of maintenance they are no business; workers.maintenance has imports of its own.
+    Of the process of maintenance they are no business; mayfly.workers.maintenance has imports of its own.
     """
-    return (*settings.effect_modules, "tasks.stages.ingest", "tasks.stages.effect", "tasks.stages.join")
+    return (
+        *settings.effect_modules,
+        "mayfly.tasks.stages.ingest",
+        "mayfly.tasks.stages.effect",
+        "mayfly.tasks.stages.join",
+    )
 
 
 imports = modules(_settings)

@@ -8,10 +8,10 @@ import uuid
 
 import celery
 
-from media import storage
-from media.errors import StorageError
-from settings import Settings
-from tasks import limits
+from mayfly.media import storage
+from mayfly.media.errors import StorageError
+from mayfly.settings import Settings
+from mayfly.tasks import limits
 
 _settings = Settings()
 app = celery.Celery("bare", broker=_settings.resolved_broker_url, backend="rpc://")
@@ -39,7 +39,7 @@ def recode(key: str) -> str:
 
     No row, no claim, no lease: when this process dies, nobody knows of the upload.
     """
-    from media.image import codec
+    from mayfly.media.image import codec
 
     picture = codec.decode(store().read(key), limits.of(_settings))
     encoded = codec.encode(picture, quality=_settings.image_quality)

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import clock
-from db.tables import ASSETS, JOBS, SEGMENTS
+from mayfly.db import clock
+from mayfly.db.tables import ASSETS, JOBS, SEGMENTS
 
 OVER = 100_000
 HELD = 20_000  # whose results exist

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from media import sniff
-from media.image import codec, photos, pixels
-from media.limits import Limits
+from mayfly.media import sniff
+from mayfly.media.image import codec, photos, pixels
+from mayfly.media.limits import Limits
 
 SIDE = 1000  # pixels: 1 MP
 ROUNDS = 40

@@ -12,9 +12,9 @@ from PIL import Image
 from torch.nn import functional
 
 from benchmarks import report
-from effects.library.body import reshape
-from effects.library.body.body_field import Change
-from effects.vision import finder, types
+from mayfly.effects.library.body import reshape
+from mayfly.effects.library.body.body_field import Change
+from mayfly.effects.vision import finder, types
 
 _SIDES = (1024, 2048)
 _CHANGE = Change(slim=1.0, shoulders=0.5, head=0.3)

@@ -12,8 +12,8 @@ from PIL import Image
 from torch.nn import functional
 
 from benchmarks import report
-from effects.library.expression import expressions, muscles
-from effects.vision import finder, types
+from mayfly.effects.library.expression import expressions, muscles
+from mayfly.effects.vision import finder, types
 
 _SIDES = (1024, 2048)
 _ASKED = muscles.Expression(smile=0.8, mouth_open=0.5, eyes_open=-0.4, brows=0.6)

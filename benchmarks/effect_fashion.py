@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from benchmarks import report
-from effects import registry
-from effects.library.fashion import Fashion
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.library.fashion import Fashion
+from mayfly.effects.runner import Runner
 
 _SIDE = 1024
 

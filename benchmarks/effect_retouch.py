@@ -27,12 +27,12 @@ def main() -> dict[str, float]:
     import numpy as np
     import torch
 
-    from effects.library.retouch import Retouch, RetouchParameters, skin_smoothing
-    from effects.runner import Runner
-    from effects.vision.finder import Finder
     from mayfly import samples
-    from media.image import codec
-    from media.limits import Limits
+    from mayfly.effects.library.retouch import Retouch, RetouchParameters, skin_smoothing
+    from mayfly.effects.runner import Runner
+    from mayfly.effects.vision.finder import Finder
+    from mayfly.media.image import codec
+    from mayfly.media.limits import Limits
 
     source = files(samples).joinpath("portrait.jpg").read_bytes()
     left, top, right, bottom = _HEAD

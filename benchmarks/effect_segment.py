@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from benchmarks import report
-from effects import registry
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.runner import Runner
 
 _SIDES = (512, 1024, 2048)
 

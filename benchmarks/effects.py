@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from effects.contract import Declaration, Effect, Parameters
-from effects.registry import register
+from mayfly.effects.contract import Declaration, Effect, Parameters
+from mayfly.effects.registry import register
 
 if TYPE_CHECKING:
     import torch

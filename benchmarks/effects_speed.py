@@ -20,9 +20,9 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks import report
-from effects import registry
-from effects.library.enhance import Enhance
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.library.enhance import Enhance
+from mayfly.effects.runner import Runner
 
 ROUNDS = 5
 WIDTH, HEIGHT = 1280, 720

@@ -18,8 +18,8 @@ import skimage.data
 import torch
 from PIL import Image
 
-from effects import registry
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.runner import Runner
 
 Picture = npt.NDArray[np.uint8]
 

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 from benchmarks import clips
-from effects import registry
-from effects.contract import Locality, Media
-from media.video import probe, video
-from settings import Settings
-from tasks import limits
+from mayfly.effects import registry
+from mayfly.effects.contract import Locality, Media
+from mayfly.media.video import probe, video
+from mayfly.settings import Settings
+from mayfly.tasks import limits
 
 SECONDS = 10
 SIZE = "1920:1080"
@@ -50,7 +50,7 @@ def main() -> dict[str, float]:
     """For each effect: frames a second, utilisation, and the share of the time in which the effect itself ran."""
     import torch
 
-    from tasks.runtime import Runners
+    from mayfly.tasks.runtime import Runners
 
     if not torch.cuda.is_available():
         return {"GPUs": 0}

@@ -13,10 +13,10 @@ from collections.abc import Callable
 import sqlalchemy as sa
 
 from benchmarks import crowd, report, servers
-from db import assets, backlog, claims, jobs
-from db.states import Retention, Stage, State
-from db.tables import JOBS
-from settings import Settings
+from mayfly.db import assets, backlog, claims, jobs
+from mayfly.db.states import Retention, Stage, State
+from mayfly.db.tables import JOBS
+from mayfly.settings import Settings
 
 FEW, MANY = 10, 100_000
 HELD = 0.2  # of the jobs still have their result

@@ -24,7 +24,7 @@ def main() -> dict[str, float]:
     for name, statement in {
         "import mayfly, s of CPU (under 0.5)": "import mayfly",
         "from mayfly import Client, s of CPU": "from mayfly import Client",
-        "Client() and sender, s of CPU": "from mayfly import Client; Client(); import tasks.app",
+        "Client() and sender, s of CPU": "from mayfly import Client; Client(); import mayfly.tasks.app",
     }.items():
         seconds = [_run(PROBE.format(statement=statement)) for _ in range(ROUNDS)]
         figures[name] = statistics.median(seconds)

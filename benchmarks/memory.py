@@ -11,9 +11,9 @@ import psutil
 import sqlalchemy as sa
 
 from benchmarks import clips, servers
-from db import engine as engines
-from db import jobs
-from db.states import Stage
+from mayfly.db import engine as engines
+from mayfly.db import jobs
+from mayfly.db.states import Stage
 
 SHORT_SECONDS, LONG_SECONDS = 10, 60
 FILM_SECONDS, FILM_SIZE = 4, "3840:2160"

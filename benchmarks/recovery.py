@@ -19,7 +19,7 @@ import psutil
 import sqlalchemy as sa
 
 from benchmarks import pipeline, servers
-from db.tables import ATTEMPTS
+from mayfly.db.tables import ATTEMPTS
 
 if TYPE_CHECKING:
     from mayfly import Client

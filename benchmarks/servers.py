@@ -16,10 +16,10 @@ import pika
 import pika.exceptions
 import sqlalchemy as sa
 
-from db import engine as engines
-from db import migrate
-from settings import Settings
-from tasks.messages import broker
+from mayfly.db import engine as engines
+from mayfly.db import migrate
+from mayfly.settings import Settings
+from mayfly.tasks.messages import broker
 
 START_SECONDS = 180
 MODULES = "benchmarks.effects"

@@ -21,13 +21,13 @@ import psutil
 import sqlalchemy as sa
 
 from benchmarks import report, servers
-from db import clock
-from db import engine as engines
-from db.states import AssetState, Retention, Stage, State
-from db.tables import ASSETS, JOBS, RECEIPTS
-from media import storage
-from media.storage.s3 import S3Store
-from purge import sweeper
+from mayfly.db import clock
+from mayfly.db import engine as engines
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import ASSETS, JOBS, RECEIPTS
+from mayfly.media import storage
+from mayfly.media.storage.s3 import S3Store
+from mayfly.purge import sweeper
 
 DUE, WARM = 10_000, 500
 FEW = 1_000  # as many as go into one request

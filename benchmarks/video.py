@@ -81,8 +81,8 @@ def costly_alone() -> Callable[[], None]:
     """The costly effect on as many frames as the short clip has, in batches that are in memory, on all cores."""
     import torch
 
-    from effects import registry
-    from tasks.runtime import Runners
+    from mayfly.effects import registry
+    from mayfly.tasks.runtime import Runners
 
     runner, params = Runners("cpu").get("anime"), registry.parameters("anime", {})
     size = runner.effect.declaration.batch

@@ -8,11 +8,11 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from db import clock, literal, personal
-from db import engine as engines
-from db.rows import AssetRow, ReceiptRow
-from db.states import AssetState, Retention, State
-from db.tables import ASSETS, JOBS, RECEIPTS
+from mayfly.db import clock, literal, personal
+from mayfly.db import engine as engines
+from mayfly.db.rows import AssetRow, ReceiptRow
+from mayfly.db.states import AssetState, Retention, State
+from mayfly.db.tables import ASSETS, JOBS, RECEIPTS
 
 FINAL = tuple(state.value for state in State if state.final)
 
@@ -215,7 +215,7 @@ def due(
         limit: how many at most.
         job_id: only this job's.
         after: only those that come after this one, the last of the page before.
-        put_off: also those that could not be destroyed and whose next try is not due; see db.refusals.
+        put_off: also those that could not be destroyed and whose next try is not due; see mayfly.db.refusals.
     """
     query = (
         sa.select(ASSETS)
@@ -260,7 +260,7 @@ def held(engine: sa.Engine) -> dict[str, int]:
 
 
 def late(engine: sa.Engine, *, seconds: float) -> int:
-    """How many assets have been due for so long, and nobody has tried to destroy them; db.refusals has the others."""
+    """How many assets have been due for so long, and untried; mayfly.db.refusals has the others."""
     waiting = sa.and_(ASSETS.c.due_at < clock.after(-seconds), ASSETS.c.tries == 0, _WRITTEN)
     return sum(_count(engine, waiting).values())
 

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import sqlalchemy as sa
 
-from db import clock, literal
-from db.errors import Overloaded
-from db.tables import JOBS
+from mayfly.db import clock, literal
+from mayfly.db.errors import Overloaded
+from mayfly.db.tables import JOBS
 
 SOONEST_SECONDS, LATEST_SECONDS = 5.0, 600.0  # to come back after
 

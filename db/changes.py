@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.errors import DatabaseMissing
+from mayfly.db.errors import DatabaseMissing
 
 _waiting: weakref.WeakSet[threading.Event] = weakref.WeakSet()
 _lock = threading.Lock()

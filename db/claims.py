@@ -13,11 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import assets, clock, jobs
-from db import engine as engines
-from db.rows import AssetRow, JobRow
-from db.states import Stage, State, before
-from db.tables import ATTEMPTS, JOBS
+from mayfly.db import assets, clock, jobs
+from mayfly.db import engine as engines
+from mayfly.db.rows import AssetRow, JobRow
+from mayfly.db.states import Stage, State, before
+from mayfly.db.tables import ATTEMPTS, JOBS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

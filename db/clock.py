@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from db.moment import Moment
+from mayfly.db.moment import Moment
 
-SQLITE_FUNCTION = "mayfly_moment"  # db.engine gives it to each connection
+SQLITE_FUNCTION = "mayfly_moment"  # mayfly.db.engine gives it to each connection
 
 
 class after(FunctionElement[datetime.datetime]):  # noqa: N801 - an SQL function

@@ -7,8 +7,8 @@ import uuid
 
 import sqlalchemy as sa
 
-from db.states import State
-from db.tables import JOBS, SEGMENTS
+from mayfly.db.states import State
+from mayfly.db.tables import JOBS, SEGMENTS
 
 
 class Answer(enum.Enum):

@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-import folders
-from db import changes, clock, room
-from db.errors import DatabaseFull, DatabaseMissing
+from mayfly import folders
+from mayfly.db import changes, clock, room
+from mayfly.db.errors import DatabaseFull, DatabaseMissing
 
 BUSY_TIMEOUT_MS = 30_000
 EMPTYING_MS = 2_000
@@ -46,7 +46,7 @@ def connect(url: str, *, part: str = "client", connections: int = CONNECTIONS) -
 
 
 def _connect_server(url: sa.URL, part: str, connections: int) -> sa.Engine:
-    from db import postgres
+    from mayfly.db import postgres
 
     kept = max(1, connections // 2)
     engine = sa.create_engine(
@@ -119,7 +119,7 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
         kinds = kinds if context.original_exception.sqlite_errorcode != sqlite3.SQLITE_ERROR else ()
     reason = _reason(context.original_exception)
     if not isinstance(context.original_exception, sqlite3.Error):
-        from db import postgres
+        from mayfly.db import postgres
 
         postgres.strip(context.original_exception)
     if context.is_disconnect or isinstance(error, kinds):
@@ -169,7 +169,7 @@ def _note_use(_connection: Any, record: sa.pool.ConnectionPoolEntry) -> None:
 def _ping_when_idle(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: Any) -> None:
     if time.monotonic() - record.info.get("used", time.monotonic()) < IDLE_SECONDS:
         return
-    from db import postgres
+    from mayfly.db import postgres
 
     try:
         postgres.ping(connection)

@@ -12,7 +12,7 @@ StateError
 
 from __future__ import annotations
 
-from errors import MayflyError, NoSpace
+from mayfly.errors import MayflyError, NoSpace
 
 
 class StateError(MayflyError):

@@ -7,9 +7,9 @@ import datetime
 
 import sqlalchemy as sa
 
-from db import clock
-from db import engine as engines
-from db.tables import FINDINGS
+from mayfly.db import clock
+from mayfly.db import engine as engines
+from mayfly.db.tables import FINDINGS
 
 LEFT_BEHIND = "personal fields left behind"
 

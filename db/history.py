@@ -15,9 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from db import clock, literal
-from db import engine as engines
-from db.tables import ASSETS, ATTEMPTS, DAILY_COUNTS, JOBS, RECEIPTS, SEGMENTS
+from mayfly.db import clock, literal
+from mayfly.db import engine as engines
+from mayfly.db.tables import ASSETS, ATTEMPTS, DAILY_COUNTS, JOBS, RECEIPTS, SEGMENTS
 
 JOB, RECEIPT = "job", "receipt"
 IN_TIME, LATE = "in_time", "late"

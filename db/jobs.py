@@ -1,4 +1,4 @@
-"""Rows of jobs as producers and the outbox see them: create, read, send, cancel. Claims are in db.claims."""
+"""Rows of jobs as producers and the outbox see them: create, read, send, cancel. Claims are in mayfly.db.claims."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import assets, backlog, clock, literal
-from db import engine as engines
-from db.errors import KeyTaken, UnknownJob
-from db.rows import AssetRow, JobRow
-from db.states import Retention, Stage, State, before
-from db.tables import ATTEMPTS, JOBS, SEGMENTS
+from mayfly.db import assets, backlog, clock, literal
+from mayfly.db import engine as engines
+from mayfly.db.errors import KeyTaken, UnknownJob
+from mayfly.db.rows import AssetRow, JobRow
+from mayfly.db.states import Retention, Stage, State, before
+from mayfly.db.tables import ATTEMPTS, JOBS, SEGMENTS
 
 # Statements are built once, for that costs more than to run them; parameters named as columns are what is set.
 _GET = sa.select(JOBS).where(JOBS.c.id == sa.bindparam("of_job"))

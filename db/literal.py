@@ -1,6 +1,6 @@
 """Conditions on states in which the states stand as literals: a planner that sees a parameter proves no partial index.
 
-The words are those of the indexes' own conditions in db.tables; tests/db/test_indexes.py asks both databases.
+The words are those of the indexes' own conditions in mayfly.db.tables; tests/db/test_indexes.py asks both databases.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.states import UNFINISHED, AssetState, State
+from mayfly.db.states import UNFINISHED, AssetState, State
 
 
 def is_state(table: sa.Table | sa.Alias, state: State | AssetState) -> sa.ColumnElement[bool]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import filelock
 import sqlalchemy as sa
 
-from db import engine as engines
-from db import patience
+from mayfly.db import engine as engines
+from mayfly.db import patience
 
 HEAD = "0005"
 """The newest revision; known without alembic, so that a producer's start stays quick. A test compares them."""
@@ -44,7 +44,7 @@ def upgrade(connection: sa.Connection, target: str = "head") -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     if connection.dialect.name == "postgresql":
-        from db import postgres
+        from mayfly.db import postgres
 
         postgres.lift_limits(connection)
         connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

@@ -6,10 +6,10 @@ import datetime
 
 import sqlalchemy as sa
 
-from db import clock
-from db import engine as engines
-from db.moment import Moment
-from db.tables import PERIODIC_RUNS
+from mayfly.db import clock
+from mayfly.db import engine as engines
+from mayfly.db.moment import Moment
+from mayfly.db.tables import PERIODIC_RUNS
 
 KEPT_SECONDS = 24 * 3600
 

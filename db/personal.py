@@ -7,10 +7,10 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from db import clock, findings
-from db import engine as engines
-from db.states import AssetState, State
-from db.tables import ASSETS, JOBS
+from mayfly.db import clock, findings
+from mayfly.db import engine as engines
+from mayfly.db.states import AssetState, State
+from mayfly.db.tables import ASSETS, JOBS
 
 FIELDS = ("parameters", "output", "video", "owner", "consent", "idempotency_key", "fingerprint")
 
@@ -46,7 +46,7 @@ def forget_left_behind(engine: sa.Engine, *, most: int) -> int:
     """Blank the fields of jobs that need them no more and have them all the same, which should never be.
 
     Returns:
-        How many jobs that were, of `most` at once; db.findings keeps it.
+        How many jobs that were, of `most` at once; mayfly.db.findings keeps it.
     """
     with engines.reading(engine) as connection:
         if connection.execute(_SOME_LEFT, {"most": 1}).first() is None:

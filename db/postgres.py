@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import psycopg
 import sqlalchemy as sa
 
-from db import patience
-from db.errors import DatabaseMissing
+from mayfly.db import patience
+from mayfly.db.errors import DatabaseMissing
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from db import clock
-from db import engine as engines
-from db.states import AssetState
-from db.tables import ASSETS
+from mayfly.db import clock
+from mayfly.db import engine as engines
+from mayfly.db.states import AssetState
+from mayfly.db.tables import ASSETS
 
 FIRST_SECONDS = 60
 """Until the second try; each further one comes after twice the time."""

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from db.errors import DatabaseFull
+from mayfly.db.errors import DatabaseFull
 
 RESERVE_BYTES = 8 * 1024**2
 """Twice what SQLite's log grows to by itself."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from db.states import AssetState, Retention, Stage, State
+from mayfly.db.states import AssetState, Retention, Stage, State
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

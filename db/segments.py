@@ -13,12 +13,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import assets, claims, clock, jobs, literal
-from db import engine as engines
-from db.claims import Claim
-from db.rows import AssetRow, JobRow, SegmentRow
-from db.states import AssetState, Stage, State, before
-from db.tables import ASSETS, JOBS, SEGMENTS
+from mayfly.db import assets, claims, clock, jobs, literal
+from mayfly.db import engine as engines
+from mayfly.db.claims import Claim
+from mayfly.db.rows import AssetRow, JobRow, SegmentRow
+from mayfly.db.states import AssetState, Stage, State, before
+from mayfly.db.tables import ASSETS, JOBS, SEGMENTS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

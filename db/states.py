@@ -85,7 +85,7 @@ class AssetState(enum.StrEnum):
 
 
 class Retention(enum.StrEnum):
-    """An asset's retention class; purge.policy says how long each may live."""
+    """An asset's retention class; mayfly.purge.policy says how long each may live."""
 
     FACE_INPUT = "face_input"
     INPUT = "input"

@@ -12,8 +12,8 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from db.moment import Moment
-from db.states import UNFINISHED, AssetState, State
+from mayfly.db.moment import Moment
+from mayfly.db.states import UNFINISHED, AssetState, State
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -23,7 +23,8 @@ NAMING = {
 }
 
 
-# What partial indexes hold; db.literal writes a query's conditions in the same words, so that planners prove them.
+# What partial indexes hold; mayfly.db.literal writes a query's conditions in the same words, so that planners prove
+# them.
 IS_UNFINISHED = f"state IN ({', '.join(repr(state.value) for state in UNFINISHED)})"
 IS_QUEUED = f"state = '{State.QUEUED.value}'"
 EXISTS = f"state <> '{AssetState.DESTROYED.value}'"
@@ -82,7 +83,7 @@ class Job(Base):
 
     __table_args__ = (
         sa.Index(None, "created_at"),
-        # Holds all that db.backlog asks for.
+        # Holds all that mayfly.db.backlog asks for.
         _some("owner", "input_bytes", "created_at", where=IS_UNFINISHED),
         _some("sent_at", "created_at", where=IS_QUEUED),
         _some("lease_until", where="lease_until IS NOT NULL"),
@@ -145,7 +146,7 @@ class Segment(Base):
     holder: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     units_done: orm.Mapped[int] = orm.mapped_column(default=0)
     outcome: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))  # of the last attempt that failed
-    window: orm.Mapped[dict[str, Any]]  # which of the piece's frames belong to it: media.video.segments.Window
+    window: orm.Mapped[dict[str, Any]]  # which of the piece's frames belong to it: mayfly.media.video.segments.Window
     piece_id: orm.Mapped[uuid.UUID] = orm.mapped_column(sa.ForeignKey("assets.id"))
     part_id: orm.Mapped[uuid.UUID | None] = orm.mapped_column(sa.ForeignKey("assets.id"))
 
@@ -215,7 +216,7 @@ class PeriodicRun(Base):
 
 
 class Finding(Base):
-    """What a sweep found to be wrong and mended: how often in all, and when last. Its names are in db.findings."""
+    """What a sweep found to be wrong and mended: how often in all, and when last. Names: mayfly.db.findings."""
 
     __tablename__ = "findings"
 

@@ -12,7 +12,7 @@ EffectError
 
 from __future__ import annotations
 
-from errors import MayflyError
+from mayfly.errors import MayflyError
 
 
 class EffectError(MayflyError):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from effects.contract import Tiling
-from effects.lazy import torch
+from mayfly.effects.contract import Tiling
+from mayfly.effects.lazy import torch
 
 if TYPE_CHECKING:
     import torch as torch_types

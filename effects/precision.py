@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from effects.lazy import torch
+from mayfly.effects.lazy import torch
 
 if TYPE_CHECKING:
     import torch as torch_types

@@ -1,4 +1,4 @@
-"""Which effects there are: every package of effects.library, and of the packages that settings name."""
+"""Which effects there are: every package of mayfly.effects.library, and of the packages that settings name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from effects import library
-from effects.contract import AnyEffect, Declaration, Parameters
-from effects.errors import DuplicateEffect, InvalidParameters, UnknownEffect
+from mayfly.effects import library
+from mayfly.effects.contract import AnyEffect, Declaration, Parameters
+from mayfly.effects.errors import DuplicateEffect, InvalidParameters, UnknownEffect
 
 E = TypeVar("E", bound=type[AnyEffect])
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from effects import memory as effect_memory
-from effects import tiling
-from effects.contract import AnyEffect, Media, Parameters
-from effects.lazy import functional, torch
-from effects.models.shelf import shelf
+from mayfly.effects import memory as effect_memory
+from mayfly.effects import tiling
+from mayfly.effects.contract import AnyEffect, Media, Parameters
+from mayfly.effects.lazy import functional, torch
+from mayfly.effects.models.shelf import shelf
 
 if TYPE_CHECKING:
     import torch as torch_types
@@ -26,7 +26,7 @@ class Runner:
     """An effect that is set up on a device; one a worker process and effect, shared by all jobs."""
 
     def __init__(self, effect: AnyEffect, device: str = "cpu") -> None:
-        """Set the effect up. Raises effects.errors.WeightsError."""
+        """Set the effect up. Raises mayfly.effects.errors.WeightsError."""
         self.effect = effect
         self.device = torch.device(device)
         effect.setup(self.device)

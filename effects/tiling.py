@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from effects import memory
-from effects.contract import AnyEffect, Parameters, Tiling
-from effects.lazy import torch
+from mayfly.effects import memory
+from mayfly.effects.contract import AnyEffect, Parameters, Tiling
+from mayfly.effects.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from errors import MayflyError as MayflyError
     from mayfly.client.client import Client as Client
     from mayfly.client.job import Job as Job
-    from media.output import Output as Output
-    from settings import Settings as Settings
+    from mayfly.errors import MayflyError as MayflyError
+    from mayfly.media.output import Output as Output
+    from mayfly.settings import Settings as Settings
 
 __all__ = ["Client", "Job", "MayflyError", "Output", "Settings"]
 
 _HOMES = {
     "Client": "mayfly.client.client",
     "Job": "mayfly.client.job",
-    "MayflyError": "errors",
-    "Output": "media.output",
-    "Settings": "settings",
+    "MayflyError": "mayfly.errors",
+    "Output": "mayfly.media.output",
+    "Settings": "mayfly.settings",
 }
 
 

@@ -12,16 +12,16 @@ from collections.abc import Callable
 
 import sqlalchemy.exc
 
-from db import engine as engines
-from db import jobs, migrate, room
-from db.errors import DatabaseFull
-from effects import registry
-from effects.contract import Locality
-from errors import MayflyError
-from media import storage
-from media.children import confinement
-from purge import status
-from settings import Settings
+from mayfly.db import engine as engines
+from mayfly.db import jobs, migrate, room
+from mayfly.db.errors import DatabaseFull
+from mayfly.effects import registry
+from mayfly.effects.contract import Locality
+from mayfly.errors import MayflyError
+from mayfly.media import storage
+from mayfly.media.children import confinement
+from mayfly.purge import status
+from mayfly.settings import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def run(settings: Settings) -> list[Check]:
 def _broker(settings: Settings) -> str:
     if settings.embedded:
         return "in-process"
-    from tasks.messages import broker
+    from mayfly.tasks.messages import broker
 
     reason = broker.blocked(settings)
     if reason is not None:
@@ -85,7 +85,7 @@ def _queues(settings: Settings) -> str | None:
     """Whether somebody takes from each queue that an effect may need, or that has messages."""
     if settings.embedded:
         return None
-    from tasks.messages import broker, queues
+    from mayfly.tasks.messages import broker, queues
 
     states = broker.states(settings)
     dead = states.pop(queues.DEAD_LETTERS, broker.QueueState(0, 0)).messages
@@ -133,7 +133,7 @@ def _models(settings: Settings) -> str | None:
     """The bucket of models, which must keep them."""
     if settings.models_url is None:
         return None
-    from tasks import models
+    from mayfly.tasks import models
 
     store = storage.connect(settings.models_url.get_secret_value(), role=storage.Role.MODELS)
     offered = store.size(models.MANIFEST_KEY) is not None
@@ -167,7 +167,7 @@ def _worker(settings: Settings) -> str | None:
         waiting = jobs.unfinished(engine) if migrate.revision(engine) is not None else 0
     finally:
         engine.dispose()
-    from workers import embedded
+    from mayfly.workers import embedded
 
     if embedded.is_running(settings):
         return f"runs; {waiting} jobs are not finished"
@@ -194,6 +194,6 @@ def _confinement(_: Settings) -> str:
 def _devices(_: Settings) -> str:
     if importlib.util.find_spec("torch") is None:
         return "no torch: this installation can submit, not work"
-    from workers import devices
+    from mayfly.workers import devices
 
     return ", ".join(f"{gpu.name}: {', '.join(gpu.tags)}" for gpu in devices.find()) or "no GPU; cpu"

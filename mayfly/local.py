@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from effects import registry
-from effects.contract import Media, Parameters
 from mayfly.client.errors import InvalidTarget
 from mayfly.client.source import opened
-from media import sniff
-from media.errors import WrongKind
-from media.limits import Limits
-from media.output import Output
-from settings import Settings
-from tasks import inline, limits, models
+from mayfly.effects import registry
+from mayfly.effects.contract import Media, Parameters
+from mayfly.media import sniff
+from mayfly.media.errors import WrongKind
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.settings import Settings
+from mayfly.tasks import inline, limits, models
 
 if TYPE_CHECKING:
-    from effects.runner import Runner
+    from mayfly.effects.runner import Runner
 
 _SUFFIXES = {
     ".jpg": sniff.JPEG,
@@ -86,7 +86,7 @@ def apply(
         fitting = ", ".join(suffix for suffix, format_ in _SUFFIXES.items() if format_.kind == found.kind)
         raise InvalidTarget(f"the result is {found.kind} like the source: name a target that ends in one of {fitting}")
     models.use(settings)
-    from tasks.runtime import Runners
+    from mayfly.tasks.runtime import Runners
 
     runner = Runners(device).get(effect)
     with _whole(Path(target)) as part:
@@ -111,8 +111,8 @@ def report(
     inline.use()
     if not registry.declaration(effect).report:
         raise InvalidTarget("this effect makes a picture or video: use apply, with a file for its result")
-    from media.image import codec
-    from tasks.runtime import Runners
+    from mayfly.media.image import codec
+    from mayfly.tasks.runtime import Runners
 
     validated = registry.parameters(effect, params or {})
     with opened(Path(source)):
@@ -152,8 +152,8 @@ def _image(
     bounds: Limits,
     settings: Settings,
 ) -> None:
-    from media.image import codec
-    from media.video import probe
+    from mayfly.media.image import codec
+    from mayfly.media.video import probe
 
     scale = runner.scale(params)
     _, size = probe.look(source, bounds)
@@ -175,7 +175,7 @@ def _video(
     output: Output,
     on_progress: Callable[[int, int], None],
 ) -> None:
-    from media.video import containers, probe, video
+    from mayfly.media.video import containers, probe, video
 
     info = probe.probe_video(source, bounds)
     scale = runner.scale(params)

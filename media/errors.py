@@ -21,7 +21,7 @@ StorageError
 
 from __future__ import annotations
 
-from errors import MayflyError, NoSpace
+from mayfly.errors import MayflyError, NoSpace
 
 
 class MediaError(MayflyError):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from media.errors import EmptyFile, ResultTooLarge, TooLarge
-from media.sniff import Format
+from mayfly.media.errors import EmptyFile, ResultTooLarge, TooLarge
+from mayfly.media.sniff import Format
 
 _VIDEOS = dict.fromkeys(("MP4", "MOV", "MKV", "WEBM", "GIF"), 16_384)
 MOST_SIDES = {"JPEG": 65_500, "PNG": 1_000_000, "WEBP": 16_383} | _VIDEOS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from media.errors import EmptyFile, UnsupportedMedia
+from mayfly.media.errors import EmptyFile, UnsupportedMedia
 
 HEAD_BYTES = 4096
 TAKEN = "send JPEG, PNG, WebP, MP4, MOV, MKV, WebM or GIF"

@@ -8,9 +8,9 @@ import threading
 
 import sqlalchemy as sa
 
-from db.rows import AssetRow
-from media.storage.store import Store
-from purge import sweeper
+from mayfly.db.rows import AssetRow
+from mayfly.media.storage.store import Store
+from mayfly.purge import sweeper
 
 log = logging.getLogger(__name__)
 

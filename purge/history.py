@@ -6,7 +6,7 @@ import logging
 
 import sqlalchemy as sa
 
-from db import history
+from mayfly.db import history
 
 log = logging.getLogger(__name__)
 

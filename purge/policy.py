@@ -10,8 +10,8 @@ import dataclasses
 import datetime
 from typing import Self
 
-from db.states import Retention
-from settings import Settings
+from mayfly.db.states import Retention
+from mayfly.settings import Settings
 
 HOUR = datetime.timedelta(hours=1)
 DAY = datetime.timedelta(days=1)

@@ -7,8 +7,8 @@ import datetime
 
 import sqlalchemy as sa
 
-from db import assets, findings, periodic, refusals
-from db.findings import Finding
+from mayfly.db import assets, findings, periodic, refusals
+from mayfly.db.findings import Finding
 
 SWEEP = "purge.sweep"  # the periodic task
 LATE_SECONDS = 180.0  # three of its periods

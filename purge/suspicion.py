@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from media.errors import StorageError, StorageUnavailable
-from media.storage.store import Store
+from mayfly.media.errors import StorageError, StorageUnavailable
+from mayfly.media.storage.store import Store
 
 PROBE = "probe"  # a key that nothing is ever stored under
 TRUSTED_SECONDS = 1.0  # for so long, a store that has just done what it is asked for is not asked again

@@ -12,14 +12,14 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from db import assets, jobs, personal, refusals, room
-from db import engine as engines
-from db.errors import DatabaseFull, DatabaseMissing
-from db.rows import AssetRow
-from db.states import AssetState, State
-from media.errors import StorageError
-from media.storage.store import Store
-from purge.suspicion import Suspicion
+from mayfly.db import assets, jobs, personal, refusals, room
+from mayfly.db import engine as engines
+from mayfly.db.errors import DatabaseFull, DatabaseMissing
+from mayfly.db.rows import AssetRow
+from mayfly.db.states import AssetState, State
+from mayfly.media.errors import StorageError
+from mayfly.media.storage.store import Store
+from mayfly.purge.suspicion import Suspicion
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def destroy(engine: sa.Engine, store: Store, asset: AssetRow) -> None:
     """Destroy one asset and write its receipt; doing it twice is harmless.
 
     Raises:
-        media.errors.StorageError: the store does not answer, or still has the object; no receipt is written.
+        mayfly.media.errors.StorageError: the store does not answer, or still has the object; no receipt is written.
     """
     _remove(store, asset)
     assets.record_destruction(engine, asset, verified=ABSENT)

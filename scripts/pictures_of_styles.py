@@ -16,9 +16,9 @@ import skimage.data
 import torch
 from PIL import Image
 
-from effects import registry
-from effects.runner import Runner
-from effects.shared import colour
+from mayfly.effects import registry
+from mayfly.effects.runner import Runner
+from mayfly.effects.shared import colour
 
 Picture = npt.NDArray[np.uint8]
 SAMPLES = Path(__file__).parents[1] / "mayfly" / "samples"

@@ -14,7 +14,7 @@ TaskError
 
 from __future__ import annotations
 
-from errors import MayflyError
+from mayfly.errors import MayflyError
 
 
 class TaskError(MayflyError):

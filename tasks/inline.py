@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from effects.shared import inline_pictures
-from media.errors import MediaError, MediaToolError
+from mayfly.effects.shared import inline_pictures
+from mayfly.media.errors import MediaError, MediaToolError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,9 +20,9 @@ def use() -> None:
 def _decode(data: bytes) -> Image.Image:
     from PIL import Image
 
-    from media import sniff
-    from media.image import photos, sizes
-    from media.limits import Limits
+    from mayfly.media import sniff
+    from mayfly.media.image import photos, sizes
+    from mayfly.media.limits import Limits
 
     side = inline_pictures.LONGEST_SIDE
     try:

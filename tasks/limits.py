@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from media.limits import Limits
-from settings import Settings
+from mayfly.media.limits import Limits
+from mayfly.settings import Settings
 
 
 def of(settings: Settings) -> Limits:

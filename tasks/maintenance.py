@@ -1,6 +1,6 @@
 """The periodic tasks: the purge's sweeps of assets and of rows, the outbox, and the burial of dead letters.
 
-Their messages only ask: the work is done by tasks.rounds, in threads of the process of maintenance.
+Their messages only ask: the work is done by mayfly.tasks.rounds, in threads of the process of maintenance.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 
 import celery
 
-from db import periodic
-from db.errors import DatabaseFull
-from purge import history, status, sweeper
-from tasks.attempts import outage
-from tasks.messages import dead_letters, outbox, queues
-from tasks.runtime import Runtime
+from mayfly.db import periodic
+from mayfly.db.errors import DatabaseFull
+from mayfly.purge import history, status, sweeper
+from mayfly.tasks.attempts import outage
+from mayfly.tasks.messages import dead_letters, outbox, queues
+from mayfly.tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import filelock
 import pydantic
 
-import folders
-from effects.errors import WeightsError
-from effects.models import weights
-from effects.models.weights import Entry
-from media import storage
-from media.errors import ObjectMissing, StorageError
-from media.storage.store import Role
-from settings import Settings
+from mayfly import folders
+from mayfly.effects.errors import WeightsError
+from mayfly.effects.models import weights
+from mayfly.effects.models.weights import Entry
+from mayfly.media import storage
+from mayfly.media.errors import ObjectMissing, StorageError
+from mayfly.media.storage.store import Role
+from mayfly.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def fetch(store: storage.Store, folder: Path) -> list[str]:
         return []
     except pydantic.ValidationError:
         raise WeightsError("the bucket's manifest of models is damaged; add the models again") from None
-    from effects.models import install
+    from mayfly.effects.models import install
 
     folder.mkdir(parents=True, exist_ok=True)
     fetched = []

@@ -10,11 +10,11 @@ import logging
 import threading
 import time
 
-from db import periodic
-from tasks import maintenance
-from tasks.attempts import outage
-from tasks.messages import queues
-from tasks.runtime import Runtime
+from mayfly.db import periodic
+from mayfly.tasks import maintenance
+from mayfly.tasks.attempts import outage
+from mayfly.tasks.messages import queues
+from mayfly.tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 import celery
 import sqlalchemy as sa
 
-from db import engine as engines
-from db import migrate
-from effects import registry
-from media import storage
-from media.limits import Limits
-from media.storage.store import Store
-from purge.destroyer import Destroyer
-from purge.policy import Policy
-from settings import Settings
-from tasks import inline, limits, models
-from tasks.attempts import outage
-from tasks.attempts.working import Working
-from tasks.messages.sender import Sender
+from mayfly.db import engine as engines
+from mayfly.db import migrate
+from mayfly.effects import registry
+from mayfly.media import storage
+from mayfly.media.limits import Limits
+from mayfly.media.storage.store import Store
+from mayfly.purge.destroyer import Destroyer
+from mayfly.purge.policy import Policy
+from mayfly.settings import Settings
+from mayfly.tasks import inline, limits, models
+from mayfly.tasks.attempts import outage
+from mayfly.tasks.attempts.working import Working
+from mayfly.tasks.messages.sender import Sender
 
 if TYPE_CHECKING:
-    from effects.runner import Runner
+    from mayfly.effects.runner import Runner
 
 
 CONNECTIONS = 6
@@ -45,8 +45,8 @@ class Runners:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Runner:
-        """The runner of an effect. Raises effects.errors.UnknownEffect or WeightsError."""
-        from effects.runner import Runner
+        """The runner of an effect. Raises mayfly.effects.errors.UnknownEffect or WeightsError."""
+        from mayfly.effects.runner import Runner
 
         with self._lock:
             if name not in self._runners:

@@ -20,9 +20,9 @@ import urllib3
 from PIL import Image
 from xdist.scheduler.loadfile import LoadFileScheduling
 
-from db import engine as engines
-from db import migrate, tables
-from settings import Settings
+from mayfly.db import engine as engines
+from mayfly.db import migrate, tables
+from mayfly.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ROOT / "scripts" / "services"

@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import assets, backlog, jobs
-from db.rows import AssetRow, JobRow
-from db.states import Retention
-from db.tables import ASSETS
+from mayfly.db import assets, backlog, jobs
+from mayfly.db.rows import AssetRow, JobRow
+from mayfly.db.states import Retention
+from mayfly.db.tables import ASSETS
 
 HOUR = datetime.timedelta(hours=1)
 

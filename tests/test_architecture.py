@@ -10,35 +10,42 @@ ROOT = Path(__file__).parents[1]
 
 # What each package may import of ours, besides itself, `errors` and `folders`; a longer name allows that module alone.
 ALLOWED = {
-    "db": set(),
-    "effects": set(),
-    "media": set(),
-    "purge": {"db", "media.errors", "media.storage", "settings"},
-    "tasks": {"purge", "effects", "media", "db", "settings", "celeryconfig"},
-    "workers": {"tasks", "effects", "db", "settings"},
-    "mayfly": {
-        "tasks",
-        "purge",
-        "effects.contract",
-        "effects.errors",
-        "effects.registry",
-        "effects.runner",
-        "effects.models.install",
-        "effects.models.weights",
-        "media",
-        "db",
-        "settings",
+    "mayfly.db": set(),
+    "mayfly.effects": set(),
+    "mayfly.media": set(),
+    "mayfly.purge": {"mayfly.db", "mayfly.media.errors", "mayfly.media.storage", "mayfly.settings"},
+    "mayfly.tasks": {
+        "mayfly.purge",
+        "mayfly.effects",
+        "mayfly.media",
+        "mayfly.db",
+        "mayfly.settings",
+        "mayfly.celeryconfig",
     },
-    "celeryconfig.py": {"tasks.messages.queues", "settings"},
-    "settings.py": set(),
-    "errors.py": set(),
-    "folders.py": set(),
+    "mayfly.workers": {"mayfly.tasks", "mayfly.effects", "mayfly.db", "mayfly.settings"},
+    "mayfly": {
+        "mayfly.tasks",
+        "mayfly.purge",
+        "mayfly.effects.contract",
+        "mayfly.effects.errors",
+        "mayfly.effects.registry",
+        "mayfly.effects.runner",
+        "mayfly.effects.models.install",
+        "mayfly.effects.models.weights",
+        "mayfly.media",
+        "mayfly.db",
+        "mayfly.settings",
+    },
+    "mayfly.celeryconfig": {"mayfly.tasks.messages.queues", "mayfly.settings"},
+    "mayfly.settings": set(),
+    "mayfly.errors": set(),
+    "mayfly.folders": set(),
 }
 
 # Where a file has a reason of its own.
 EXCEPTIONS = {
     # Alembic's own shell starts here, so it is an entry point.
-    "db/migrations/env.py": {"settings"},
+    "db/migrations/env.py": {"mayfly.settings"},
 }
 
 # Where workers may be imported inside of functions: commands that start them, and the check of devices.
@@ -93,7 +100,7 @@ def test_imports_run_one_way(path):
         assert module not in at_top, f"{name} may import {module} inside of functions only"
 
 
-PRODUCERS = ("db", "mayfly", "purge", "tasks", "workers", "errors.py", "folders.py", "settings.py")
+PRODUCERS = ("db", "mayfly", "purge", "tasks", "workers")
 # Of an effect's package, what is loaded with its declaration.
 DECLARES = {"__init__.py", "effect.py", "parameters.py"}
 
@@ -111,7 +118,11 @@ DECLARES = {"__init__.py", "effect.py", "parameters.py"}
 def test_what_producers_load_imports_nothing_heavy_at_once(path):
     found = imports(ast.parse(path.read_text()), top_only=True)
     assert not {module.split(".")[0] for module in found} & HEAVY
-    assert all(module.startswith("effects.models.weights") for module in found if module.startswith("effects.models"))
+    assert all(
+        module.startswith("mayfly.effects.models.weights")
+        for module in found
+        if module.startswith("mayfly.effects.models")
+    )
 
 
 def test_one_module_knows_mediapipe():
@@ -132,10 +143,10 @@ def test_every_file_says_why_it_exists(path):
 def test_every_error_has_a_code_of_its_own():
     import importlib
 
-    from errors import MayflyError
+    from mayfly.errors import MayflyError
 
     for name in ("effects", "media", "db", "tasks", "mayfly.client"):
-        importlib.import_module(f"{name}.errors")
+        importlib.import_module(f"mayfly.{name}.errors")
     found, waiting = {}, [MayflyError]
     while waiting:
         kind = waiting.pop()
@@ -154,7 +165,7 @@ def test_an_installation_has_every_folder():
         folders = {path.parent for path in (ROOT / room).rglob("*.py")}
         wanted = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
         assert wanted <= set(options["packages"])
-    assert "db.migrations.versions" in options["packages"]
+    assert "mayfly.db.migrations.versions" in options["packages"]
     assert not any("__pycache__" in name or name.startswith("tests") for name in options["packages"])
 
 

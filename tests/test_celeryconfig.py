@@ -1,14 +1,14 @@
-"""What the application that tasks.app makes is configured to do."""
+"""What the application that mayfly.tasks.app makes is configured to do."""
 
 import importlib
 
 import pytest
 
-import celeryconfig
-from effects import registry
-from settings import Settings
-from tasks.app import create
-from tasks.messages import queues
+from mayfly import celeryconfig
+from mayfly.effects import registry
+from mayfly.settings import Settings
+from mayfly.tasks.app import create
+from mayfly.tasks.messages import queues
 
 URLS = {
     "broker_url": "amqp://user:geheim@broker.example/x",
@@ -83,7 +83,7 @@ def test_a_brokers_name_is_checked_over_tls():
 
 
 def test_beat_sends_what_there_is_to_the_queue_of_maintenance(app):
-    importlib.import_module("tasks.maintenance")
+    importlib.import_module("mayfly.tasks.maintenance")
     assert {entry["task"] for entry in app.conf.beat_schedule.values()} == set(queues.PERIODIC)
     for name, entry in app.conf.beat_schedule.items():
         assert name in app.tasks

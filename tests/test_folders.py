@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import folders
-from errors import FolderRefused
+from mayfly import folders
+from mayfly.errors import FolderRefused
 
 WHAT = "the folder of this test"
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from media import storage
-from settings import Settings
+from mayfly.media import storage
+from mayfly.settings import Settings
 
 URLS = {
     "MAYFLY_BROKER_URL": "amqp://user:geheim@localhost/x",

@@ -13,14 +13,14 @@ from pathlib import Path
 import billiard.util
 from celery import signals
 
-from effects import registry
-from effects.contract import Locality, Media
-from errors import MayflyError
-from settings import Settings
-from tasks import models, runtime
-from tasks.messages import queues
-from tasks.runtime import Runners
-from workers import logs, opening, parents, scratch
+from mayfly.effects import registry
+from mayfly.effects.contract import Locality, Media
+from mayfly.errors import MayflyError
+from mayfly.settings import Settings
+from mayfly.tasks import models, runtime
+from mayfly.tasks.messages import queues
+from mayfly.tasks.runtime import Runners
+from mayfly.workers import logs, opening, parents, scratch
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def load() -> None:
     """
     try:
         importlib.import_module("torch")
-        importlib.import_module("effects.runner")
+        importlib.import_module("mayfly.effects.runner")
         registry.load()
     except Exception as error:  # noqa: BLE001 - an effect may be anybody's
         log.debug("effects cannot be loaded (%s)", describe(error))
@@ -148,7 +148,7 @@ def _try_device() -> None:
 
 def _open(settings: Settings, runners: Runners) -> None:
     """Open the runtime, however long a server is away."""
-    from tasks.app import app
+    from mayfly.tasks.app import app
 
     own = scratch.of_child(Path(os.environ[SCRATCH]))
     opening.patiently(

@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 
-from effects.contract import Tag
+from mayfly.effects.contract import Tag
 
 MIB = 1024**2
 MEMORY_STEPS = {Tag.GPU_8G: 7_500 * MIB, Tag.GPU_24G: 22_500 * MIB}

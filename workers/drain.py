@@ -19,7 +19,7 @@ import celery.worker.state
 from celery import signals
 from celery.exceptions import WorkerShutdown
 
-from workers import child, parents
+from mayfly.workers import child, parents
 
 log = logging.getLogger(__name__)
 

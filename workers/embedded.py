@@ -18,19 +18,19 @@ import celery.worker.state
 import filelock
 from celery.exceptions import WorkerTerminate
 
-import folders
-from db import changes, jobs, segments
-from db.changes import Changes
-from db.errors import DatabaseMissing
-from effects import registry
-from errors import MayflyError
-from settings import Settings
-from tasks import runtime
-from tasks.messages import outbox
-from tasks.rounds import Rounds
-from tasks.runtime import Runtime
-from workers import scratch
-from workers.scratch import Slot
+from mayfly import folders
+from mayfly.db import changes, jobs, segments
+from mayfly.db.changes import Changes
+from mayfly.db.errors import DatabaseMissing
+from mayfly.effects import registry
+from mayfly.errors import MayflyError
+from mayfly.settings import Settings
+from mayfly.tasks import runtime
+from mayfly.tasks.messages import outbox
+from mayfly.tasks.rounds import Rounds
+from mayfly.tasks.runtime import Runtime
+from mayfly.workers import scratch
+from mayfly.workers.scratch import Slot
 
 log = logging.getLogger(__name__)
 
@@ -201,8 +201,8 @@ class Embedded:
     def _start(self) -> None:
         if importlib.util.find_spec("torch") is None:
             raise NoWorker("this installation can submit but not work; install mayfly[worker]")
-        from tasks.app import create
-        from tasks.stages import effect
+        from mayfly.tasks.app import create
+        from mayfly.tasks.stages import effect
 
         # This process may have made its tasks before it knew these effects.
         registry.load(self.settings.effect_modules)

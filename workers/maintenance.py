@@ -1,4 +1,4 @@
-"""The process of maintenance: `python -m workers.maintenance` destroys what is due and sends what stands still.
+"""The process of maintenance: `python -m mayfly.workers.maintenance` destroys what is due and sends what stands still.
 
 It shares nothing with the work of jobs, so that no film holds up a deletion. It is a single process that loads neither
 torch nor media; its messages come by a Celery worker without children, and it works as well while none comes.
@@ -17,12 +17,12 @@ import time
 
 from celery import signals
 
-from settings import Settings
-from tasks import runtime
-from tasks.messages import queues
-from tasks.rounds import Rounds
-from tasks.runtime import Runtime
-from workers import logs, opening, parents
+from mayfly.settings import Settings
+from mayfly.tasks import runtime
+from mayfly.tasks.messages import queues
+from mayfly.tasks.rounds import Rounds
+from mayfly.tasks.runtime import Runtime
+from mayfly.workers import logs, opening, parents
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,9 @@ def learn_effects(settings: Settings) -> None:
 
 def opened(settings: Settings) -> Runtime:
     """The runtime, once database and store answer; without them nothing can be destroyed."""
-    from tasks.app import app
+    from mayfly.tasks.app import app
 
-    app.conf.imports = ("tasks.maintenance",)
+    app.conf.imports = ("mayfly.tasks.maintenance",)
     return opening.patiently(
         # It has no use for scratch, and makes none.
         lambda: runtime.start(settings, app, scratch=settings.scratch, effects=False),
@@ -75,7 +75,7 @@ def opened(settings: Settings) -> Runtime:
 
 def consume(node: str) -> None:
     """Take messages, which only ask; waits for a broker that is away. Returns when that cannot go on."""
-    from tasks.app import app
+    from mayfly.tasks.app import app
 
     options = ["--pool=solo", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
     try:

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from tasks.attempts import outage
-from tasks.runtime import Runtime
+from mayfly.tasks.attempts import outage
+from mayfly.tasks.runtime import Runtime
 
 FIRST_SECONDS, MOST_SECONDS = 0.5, 2.0  # between two tries while a server is away
 
@@ -16,7 +16,7 @@ def patiently(start: Callable[[], Runtime], log: logging.Logger, *, waiting: str
     """What `start` opens, once database and store answer.
 
     Args:
-        start: opens the runtime; raises what tasks.attempts.outage.AWAY holds while it cannot.
+        start: opens the runtime; raises what mayfly.tasks.attempts.outage.AWAY holds while it cannot.
         log: the logger of whoever waits.
         waiting: said once, after the error's code, when the waiting begins.
         back: said when it was waited for and is over.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from effects.contract import Tag
-from tasks.messages import queues
-from tasks.messages.queues import Lane
-from workers.devices import Gpu
+from mayfly.effects.contract import Tag
+from mayfly.tasks.messages import queues
+from mayfly.tasks.messages.queues import Lane
+from mayfly.workers.devices import Gpu
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

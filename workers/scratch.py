@@ -18,9 +18,9 @@ from pathlib import Path
 
 import psutil
 
-import folders
-from settings import Settings
-from tasks.attempts import holder
+from mayfly import folders
+from mayfly.settings import Settings
+from mayfly.tasks.attempts import holder
 
 log = logging.getLogger(__name__)
 

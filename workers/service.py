@@ -1,4 +1,4 @@
-"""The process of one service: `python -m workers.service` becomes a Celery worker with forked children.
+"""The process of one service: `python -m mayfly.workers.service` becomes a Celery worker with forked children.
 
 The parent loads what every child needs and uses none of it: whatever torch, OpenCV or CUDA begin to do in a process
 does not survive a fork. A child starts its runtime and warms its effects once Celery has forked it.
@@ -14,8 +14,8 @@ import signal
 import sys
 from pathlib import Path
 
-from errors import MayflyError
-from workers import child, drain, logs, parents, scratch
+from mayfly.errors import MayflyError
+from mayfly.workers import child, drain, logs, parents, scratch
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         child.WARM: "1",
     }
 
-    from tasks.app import app
+    from mayfly.tasks.app import app
 
     app.loader.import_default_modules()
     if child.serves_effects(arguments.queues.split(",")):

@@ -7,9 +7,9 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from errors import MayflyError
-from settings import Settings
-from workers.embedded import AlreadyRunning, Embedded
+from mayfly.errors import MayflyError
+from mayfly.settings import Settings
+from mayfly.workers.embedded import AlreadyRunning, Embedded
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 
-from workers import parents, scratch
-from workers.plan import Service
+from mayfly.workers import parents, scratch
+from mayfly.workers.plan import Service
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ RESTART_SECONDS = 1.0  # before a service that died is started again
 EARLY_SECONDS = 10.0  # a service that lives no longer died at once
 EARLY_DEATHS = 5  # in a row, after which the pause doubles with each further one
 MOST_SECONDS = 60.0
-STOP_SECONDS = 6.0  # over workers.drain.STOP_SECONDS; then everything is killed
+STOP_SECONDS = 6.0  # over mayfly.workers.drain.STOP_SECONDS; then everything is killed
 LAST_SECONDS = 2.0  # for helpers of the services, which end by themselves
 
 
@@ -106,7 +106,7 @@ class Supervisor:
             running.process = self._start(running.service)
 
     def _start(self, service: Service) -> subprocess.Popen[bytes]:
-        module = "workers.maintenance" if service.light else "workers.service"
+        module = "mayfly.workers.maintenance" if service.light else "mayfly.workers.service"
         command = [
             *(sys.executable, "-m", module, service.name),
             f"--worker={self.identity}",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
-from errors import MayflyError
-from settings import Settings
-from tasks.errors import BrokerMissing
-from tasks.messages import broker
+from mayfly.errors import MayflyError
+from mayfly.settings import Settings
+from mayfly.tasks.errors import BrokerMissing
+from mayfly.tasks.messages import broker
 
 log = logging.getLogger(__name__)
 

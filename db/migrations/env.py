@@ -1,12 +1,12 @@
-"""Alembic's entry: runs on the connection that db.migrate hands over, or on MAYFLY_DATABASE_URL from its own shell."""
+"""Alembic's entry: runs on mayfly.db.migrate's connection, or on MAYFLY_DATABASE_URL from its own shell."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import context
 
-from db import engine as engines
-from db import tables
+from mayfly.db import engine as engines
+from mayfly.db import tables
 
 
 def run(connection: sa.Connection) -> None:
@@ -20,7 +20,7 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    from settings import Settings
+    from mayfly.settings import Settings
 
     with engines.connect(Settings().resolved_database_url, part="migration").begin() as opened:
         run(opened)

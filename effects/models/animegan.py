@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from effects.errors import WeightsError
+from mayfly.effects.errors import WeightsError
 
 # What only this generator's checkpoints have.
 _TELLS = ("block_a.0.1.weight", "block_c.1.layers.0.1.weight", "out_layer.0.weight")

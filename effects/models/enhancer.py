@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from effects.errors import WeightsError
+from mayfly.effects.errors import WeightsError
 
 
 class _Block(nn.Module):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from effects.errors import WeightsError
-from effects.models import pipelines, weights
-from effects.models.weights import Entry
+from mayfly.effects.errors import WeightsError
+from mayfly.effects.models import pipelines, weights
+from mayfly.effects.models.weights import Entry
 
 if TYPE_CHECKING:
     import torch
@@ -121,7 +121,7 @@ def verify(name: str, folder: Path) -> None:
     """Check a model's bytes against the manifest, and run it once. Raises WeightsError."""
     import torch
 
-    from effects.models import enhancer
+    from mayfly.effects.models import enhancer
 
     entry, (state, texts) = weights.entry(name, folder), weights.load_with_texts(name, folder)
     if entry.architecture.get("network") == "enhancer":
@@ -133,10 +133,10 @@ def verify(name: str, folder: Path) -> None:
 def _built(state: Mapping[str, Tensor], texts: Mapping[str, str], device: torch.device) -> Any:
     """A model of what was read; a pipeline has an index among its texts."""
     if pipelines.INDEX in texts:
-        from effects.models import try_on
+        from mayfly.effects.models import try_on
 
         return try_on.TryOn(state, texts, device)
-    from effects.models.installed import Model
+    from mayfly.effects.models.installed import Model
 
     return Model(state, device)
 

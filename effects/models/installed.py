@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects import precision
-from effects.errors import UnknownModel, WeightsError
-from effects.models import animegan, weights
-from effects.models.shelf import shelf
+from mayfly.effects import precision
+from mayfly.effects.errors import UnknownModel, WeightsError
+from mayfly.effects.models import animegan, weights
+from mayfly.effects.models.shelf import shelf
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
-    from effects.models.weights import Entry
+    from mayfly.effects.models.weights import Entry
 
 # What a manifest says about a model's use, and the effects' parameters that take it.
 ENLARGE, RESTORE, FACE, DRAW = "enlarge", "restore", "face", "draw"

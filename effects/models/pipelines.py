@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from effects.errors import WeightsError
+from mayfly.effects.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.errors import UnknownModel, WeightsError
-from effects.models import pipelines, weights
-from effects.models.shelf import shelf
-from effects.shared import blur
-from effects.vision.quiet import quiet
+from mayfly.effects.errors import UnknownModel, WeightsError
+from mayfly.effects.models import pipelines, weights
+from mayfly.effects.models.shelf import shelf
+from mayfly.effects.shared import blur
+from mayfly.effects.vision.quiet import quiet
 
 DRESS = "dress"
 # Where a mask is fainter, what is painted does not show.

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 
 def kuwahara(image: Tensor, radius: float, *, sharpness: float = 4.0, noise: float = 0.01) -> Tensor:

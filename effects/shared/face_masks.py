@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from effects.vision import boxes
-from effects.vision.types import Face
+from mayfly.effects.vision import boxes
+from mayfly.effects.vision.types import Face
 
 if TYPE_CHECKING:
     from types import EllipsisType

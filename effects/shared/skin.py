@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur, edge_preserving
-from effects.shared.face_masks import Grid
-from effects.vision import face_points as points
+from mayfly.effects.shared import blur, edge_preserving
+from mayfly.effects.shared.face_masks import Grid
+from mayfly.effects.vision import face_points as points
 
 # Places that neither hair nor beard nor glasses often cover: cheeks, nose, between the brows.
 _SAMPLED = (205, 425, 50, 280, 101, 330, 195, 5, 9)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 # Earlier frames that visibly influence a frame: after so many the first weighs less than a tenth.
 CONTEXT = 10

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from effects.vision import boxes, face_points
-from effects.vision.models import Detection, Region
-from effects.vision.types import Face
+from mayfly.effects.vision import boxes, face_points
+from mayfly.effects.vision.models import Detection, Region
+from mayfly.effects.vision.types import Face
 
 if TYPE_CHECKING:
-    from effects.vision.models import Models, Picture, Values
+    from mayfly.effects.vision.models import Models, Picture, Values
 
 # The far detector's input in pixels a side, and the least face that it finds as a share of that.
 _TILE_INPUT = 192
@@ -35,7 +35,7 @@ _CLOSEST, _WIDEST = 192, 256
 
 
 def find(models: Models, picture: Picture, most: int, smallest: float) -> list[Face]:
-    """Faces from the largest to the smallest, at most `most`; `smallest` as effects.vision.finder.Finder.faces."""
+    """Faces from the largest to the smallest, at most `most`; `smallest`: mayfly.effects.vision.finder.Finder.faces."""
     found: list[Face] = []
     for detection in detect(models, picture, smallest):
         face = _face(models, picture, detection)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from effects.errors import NoFace
-from effects.lazy import torch
-from effects.vision.types import Face, Pose
+from mayfly.effects.errors import NoFace
+from mayfly.effects.lazy import torch
+from mayfly.effects.vision.types import Face, Pose
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from effects.vision.models import Models, Picture
+    from mayfly.effects.vision.models import Models, Picture
 
 # Neither faces nor bodies can be told in anything narrower, in pixels.
 _LEAST_SIDE = 32
@@ -39,7 +39,7 @@ class Finder:
             smallest: the least face worth finding, its width as a share of the frame's longer side; faces of less
                 than about 24 pixels are not searched for. Twice as large costs about a third of the time.
         """
-        from effects.vision import faces
+        from mayfly.effects.vision import faces
 
         if _is_small(frame) or most < 1:
             return []
@@ -49,7 +49,7 @@ class Finder:
 
     def pose(self, frame: Tensor) -> Pose | None:
         """The body of the most prominent person of a (3, H, W) frame, None where there is none."""
-        from effects.vision import people
+        from mayfly.effects.vision import people
 
         if _is_small(frame):
             return None
@@ -59,7 +59,7 @@ class Finder:
 
     def person(self, frame: Tensor) -> Tensor:
         """(1, H, W) float32 on the frame's device: 1 where people are, 0 elsewhere, edges between; zeros for nobody."""
-        from effects.vision import people
+        from mayfly.effects.vision import people
 
         if _is_small(frame):
             return torch.zeros(1, *frame.shape[-2:], device=frame.device)
@@ -70,7 +70,7 @@ class Finder:
 
     def _loaded(self) -> Models:
         if self._models is None:
-            from effects.vision.mediapipe_models import MediapipeModels
+            from mayfly.effects.vision.mediapipe_models import MediapipeModels
 
             self._models = MediapipeModels()
         return self._models

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from effects.vision.models import Detection, Region
-from effects.vision.quiet import quiet
+from mayfly.effects.vision.models import Detection, Region
+from mayfly.effects.vision.quiet import quiet
 
 if TYPE_CHECKING:
-    from effects.vision.models import Picture, Values
+    from mayfly.effects.vision.models import Picture, Values
 
 # The part of mediapipe's face mesh after the detector, so that we choose where it looks.
 _POINTS_GRAPH = """
@@ -35,7 +35,7 @@ node {
 
 
 class MediapipeModels:
-    """Implements effects.vision.models.Models; each model is loaded when it is first used."""
+    """Implements mayfly.effects.vision.models.Models; each model is loaded when it is first used."""
 
     def __init__(self) -> None:
         self._graphs: dict[str, Any] = {}

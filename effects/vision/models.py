@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
-from effects.vision.boxes import Box
+from mayfly.effects.vision.boxes import Box
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from effects.vision import boxes, faces
-from effects.vision.types import Pose
+from mayfly.effects.vision import boxes, faces
+from mayfly.effects.vision.types import Pose
 
 if TYPE_CHECKING:
-    from effects.vision.models import Models, Picture, Values
+    from mayfly.effects.vision.models import Models, Picture, Values
 
 # Larger pictures tell the models nothing more; pixels along the longer side.
 _LONGEST = 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from effects.lazy import functional, torch
+from mayfly.effects.lazy import functional, torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from effects.vision import boxes, people
+from mayfly.effects.vision import boxes, people
 
 if TYPE_CHECKING:
-    from effects.vision.models import Models, Picture, Values
+    from mayfly.effects.vision.models import Models, Picture, Values
 
 # The model itself looks at 256 × 256; pixels along the longer side.
 _LONGEST = 512
@@ -64,7 +64,7 @@ class Silhouettes:
 
     def _loaded(self) -> Models:
         if self._models is None:
-            from effects.vision.mediapipe_models import MediapipeModels
+            from mayfly.effects.vision.mediapipe_models import MediapipeModels
 
             self._models = MediapipeModels()
         return self._models

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from effects.vision import boxes, one_euro, scene
-from effects.vision.types import Face, Pose
+from mayfly.effects.vision import boxes, one_euro, scene
+from mayfly.effects.vision.types import Face, Pose
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ def track_faces(
     Args:
         memory: None or what the last call returned.
         frame: (3, H, W), in which the faces were found.
-        found: what effects.vision.finder.Finder.faces gives.
+        found: what mayfly.effects.vision.finder.Finder.faces gives.
         step: seconds since the last frame.
     """
     small = scene.thumbnail(frame)
@@ -105,7 +105,7 @@ def track_faces(
 def track_pose(
     memory: PoseTrack | None, frame: Tensor, found: Pose | None, *, step: float = STEP
 ) -> tuple[PoseTrack, Pose | None]:
-    """Follow the body that effects.vision.finder.Finder.pose finds; arguments as track_faces."""
+    """Follow the body that mayfly.effects.vision.finder.Finder.pose finds; arguments as track_faces."""
     small = scene.thumbnail(frame)
     if memory is not None and scene.is_cut(memory.thumbnail, small):
         memory = None
@@ -127,7 +127,7 @@ def track_pose(
 def track_mask(
     memory: MaskTrack | None, frame: Tensor, found: Tensor, *, step: float = STEP
 ) -> tuple[MaskTrack, Tensor]:
-    """Follow a mask, (1, H, W) float32 in 0…1, that effects.vision.finder.Finder.person finds; see track_faces."""
+    """Follow a mask, (1, H, W) float32 in 0…1, from mayfly.effects.vision.finder.Finder.person; see track_faces."""
     small = scene.thumbnail(frame)
     is_new = memory is None or memory.signal.value.shape != found.shape or scene.is_cut(memory.thumbnail, small)
     if memory is None or is_new:

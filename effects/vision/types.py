@@ -21,7 +21,8 @@ class Face:
     """One face.
 
     Attributes:
-        points: (478, 2) float32, x and y in pixels; effects.vision.face_points names them. May lie outside the frame.
+        points: (478, 2) float32, x and y in pixels; mayfly.effects.vision.face_points names them. May lie outside the
+            frame.
         depth: (478,) float32, in the scale of the pixels; smaller is nearer, 0 is about the head's centre.
         box: left, top, right, bottom of the points.
         score: how sure the detector is, 0…1.
@@ -45,7 +46,8 @@ class Pose:
     """One body.
 
     Attributes:
-        points: (33, 2) float32, x and y in pixels; effects.vision.pose_points names them. May lie outside the frame.
+        points: (33, 2) float32, x and y in pixels; mayfly.effects.vision.pose_points names them. May lie outside the
+            frame.
         visibility: (33,) float32, 0…1: how surely the point is in the frame and not hidden.
     """
 

@@ -16,12 +16,12 @@ import rich.console
 import typer
 from rich.markup import escape
 
-from db.errors import Overloaded
-from errors import MayflyError
 from mayfly.client.client import Client
 from mayfly.client.errors import JobFailed, WaitTimeout
-from settings import Settings
-from tasks.attempts.outage import AWAY
+from mayfly.db.errors import Overloaded
+from mayfly.errors import MayflyError
+from mayfly.settings import Settings
+from mayfly.tasks.attempts.outage import AWAY
 
 people = rich.console.Console(stderr=True, highlight=False)
 

@@ -14,14 +14,14 @@ import rich.table
 import typer
 from PIL import Image, ImageDraw
 
-from db.states import Retention, State
 from mayfly.cli import console, progress
 from mayfly.cli.console import Exit, people
 from mayfly.cli.submit import own_worker
 from mayfly.client.client import Client
 from mayfly.client.job import Job
 from mayfly.client.waiting import Waiting
-from tasks import limits
+from mayfly.db.states import Retention, State
+from mayfly.tasks import limits
 
 SAMPLES = "mayfly.samples"
 HEIGHT = 512  # of the before/after picture's cells, in pixels
@@ -120,8 +120,8 @@ def _before_after(client: Client, source: Path, target: Path) -> Image.Image:
 
 
 def _still(client: Client, path: Path) -> Image.Image:
-    from media import sniff
-    from media.video import preview, probe
+    from mayfly.media import sniff
+    from mayfly.media.video import preview, probe
 
     with path.open("rb") as file:
         kind = sniff.sniff(file.read(sniff.HEAD_BYTES)).kind

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import rich.table
 import typer
 
-from db import patience
-from effects import registry
 from mayfly.cli import console, progress
 from mayfly.cli.console import people
 from mayfly.client.client import Client
 from mayfly.client.errors import WaitTimeout
 from mayfly.client.job import Job
 from mayfly.client.waiting import Waiting
+from mayfly.db import patience
+from mayfly.effects import registry
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on standard output")]
 Timeout = Annotated[

@@ -58,7 +58,7 @@ def main() -> None:
     try:
         app()
     except SystemExit as ended:
-        if "workers" not in sys.modules:
+        if "mayfly.workers" not in sys.modules:
             raise
         # Python would wait for a worker's thread that is in a call which cannot be ended, though its unit was handed
         # back; and taking torch apart may take longer than the worker's stop.

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from effects.errors import WeightsError
-from effects.models import weights
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
+from mayfly.effects.errors import WeightsError
+from mayfly.effects.models import weights
 
 app = typer.Typer(help="The networks' weights: shipped ones, and checkpoints that you add.", no_args_is_help=True)
 
@@ -44,8 +44,8 @@ def add(
     json: Json = False,
 ) -> None:
     """Convert a checkpoint to safetensors, run it once on a small picture, and install it."""
-    from effects.models import install
-    from tasks import models
+    from mayfly.effects.models import install
+    from mayfly.tasks import models
 
     settings = console.settings()
     if share and settings.models_url is None:
@@ -53,8 +53,8 @@ def add(
     folder = models.prepared(settings)
     entry = install.add(file, folder, name=name, version=version, licence=licence, origin=source)
     if share and settings.models_url is not None:
-        from media import storage
-        from media.storage.store import Role
+        from mayfly.media import storage
+        from mayfly.media.storage.store import Role
 
         models.share(storage.connect(settings.models_url.get_secret_value(), role=Role.MODELS), folder, name)
     if json:
@@ -66,7 +66,7 @@ def add(
 def verify(json: Json = False) -> None:
     """Check every model's bytes against its manifest and run it once; exit code 1 when one is not what it should be."""
     bad = 0
-    from effects.models import install
+    from mayfly.effects.models import install
 
     folder = console.settings().resolved_models
     weights.use(folder)

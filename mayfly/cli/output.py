@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from media.output import Codec, Output
-from settings import Settings
+from mayfly.media.output import Codec, Output
+from mayfly.settings import Settings
 
 VideoCodec = Annotated[Codec | None, typer.Option("--codec", help="of a video's result; auto: H.264, HEVC for 10 bits")]
 VideoQuality = Annotated[

@@ -11,7 +11,7 @@ import typer
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
-from settings import Settings
+from mayfly.settings import Settings
 
 
 def up() -> None:
@@ -19,8 +19,8 @@ def up() -> None:
     settings = console.settings()
     if not settings.embedded:
         console.fail("usage", "`mayfly up` is for the embedded set-up; unset the MAYFLY_…_URLs", Exit.USAGE)
-    from workers import logs
-    from workers.embedded import Embedded
+    from mayfly.workers import logs
+    from mayfly.workers.embedded import Embedded
 
     logs.configure()
     with Embedded(settings) as running:
@@ -37,9 +37,9 @@ def worker(
 ) -> None:
     """Run this machine's workers, until SIGTERM or Ctrl-C."""
     settings = _full()
-    from workers import devices, logs, plan, topology
-    from workers.scratch import Slot
-    from workers.supervisor import Supervisor
+    from mayfly.workers import devices, logs, plan, topology
+    from mayfly.workers.scratch import Slot
+    from mayfly.workers.supervisor import Supervisor
 
     logs.configure()
     ready = topology.prepare(settings)
@@ -61,10 +61,10 @@ def worker(
 def beat() -> None:
     """Send the periodic tasks, until SIGTERM or Ctrl-C; several at once do no harm."""
     _full()
-    from workers import logs
+    from mayfly.workers import logs
 
     logs.configure()
-    from tasks.app import app
+    from mayfly.tasks.app import app
 
     app.start(["beat", "--loglevel=INFO", "--pidfile="])
 

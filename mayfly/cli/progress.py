@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import rich.progress
 from rich.markup import escape
 
-from db.states import State
 from mayfly.cli.console import people
 from mayfly.client.client import Client
 from mayfly.client.job import Job
 from mayfly.client.waiting import Waiting
+from mayfly.db.states import State
 
 POLL_SECONDS = 0.1
 

@@ -7,11 +7,11 @@ import datetime
 
 import typer
 
-from db import room
-from db.errors import DatabaseFull
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
+from mayfly.db import room
+from mayfly.db.errors import DatabaseFull
 
 app = typer.Typer(help="What is destroyed, and when.", no_args_is_help=True)
 
@@ -19,7 +19,7 @@ app = typer.Typer(help="What is destroyed, and when.", no_args_is_help=True)
 @app.command("run")
 def run(json: Json = False) -> None:
     """Destroy now what is due, as beat does every minute, and what dead workers of this machine left in scratch."""
-    from workers import scratch
+    from mayfly.workers import scratch
 
     with console.client() as client:
         scratch.sweep(scratch.own(scratch.place(client.settings)))

@@ -9,9 +9,6 @@ from typing import Annotated
 
 import typer
 
-from db.errors import Overloaded
-from db.states import State
-from errors import MayflyError
 from mayfly.cli import console, progress
 from mayfly.cli.console import Exit
 from mayfly.cli.jobs import Json, Timeout, facts
@@ -21,6 +18,9 @@ from mayfly.client.errors import WaitTimeout
 from mayfly.client.job import Job
 from mayfly.client.patience import STORE
 from mayfly.client.waiting import Waiting
+from mayfly.db.errors import Overloaded
+from mayfly.db.states import State
+from mayfly.errors import MayflyError
 
 
 def submit(
@@ -88,8 +88,8 @@ def own_worker(client: Client) -> Iterator[None]:
     if not client.settings.embedded:
         yield
         return
-    from workers import logs
-    from workers.standby import Standby
+    from mayfly.workers import logs
+    from mayfly.workers.standby import Standby
 
     logs.configure_quiet()
     with Standby(client.settings):

@@ -11,12 +11,6 @@ from typing import Any, BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import assets, history, jobs, room
-from db.errors import UnknownJob
-from db.rows import AssetRow, JobRow, ReceiptRow
-from db.states import State
-from effects import registry
-from errors import MayflyError
 from mayfly.client import many, results, upload, waiting
 from mayfly.client.job import Job
 from mayfly.client.notices import Notices, OnNotice
@@ -24,13 +18,19 @@ from mayfly.client.request import Wanted
 from mayfly.client.services import Services
 from mayfly.client.source import Source, opened
 from mayfly.client.waiting import Waiting
-from media.output import Output
-from media.storage.store import Store
-from purge import status as purge_status
-from purge import sweeper
-from purge.policy import Policy
-from settings import Settings
-from tasks import inline, limits
+from mayfly.db import assets, history, jobs, room
+from mayfly.db.errors import UnknownJob
+from mayfly.db.rows import AssetRow, JobRow, ReceiptRow
+from mayfly.db.states import State
+from mayfly.effects import registry
+from mayfly.errors import MayflyError
+from mayfly.media.output import Output
+from mayfly.media.storage.store import Store
+from mayfly.purge import status as purge_status
+from mayfly.purge import sweeper
+from mayfly.purge.policy import Policy
+from mayfly.settings import Settings
+from mayfly.tasks import inline, limits
 
 
 class Client:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from errors import MayflyError
+from mayfly.errors import MayflyError
 
 if TYPE_CHECKING:
     from mayfly.client.job import Job

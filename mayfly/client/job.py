@@ -6,8 +6,8 @@ import dataclasses
 import datetime
 from typing import Self
 
-from db.rows import JobRow
-from db.states import Stage, State
+from mayfly.db.rows import JobRow
+from mayfly.db.states import Stage, State
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class Job:
         id: the job's id, which every other call takes.
         effect: the effect's name.
         media: "image" or "video".
-        state: see db.states.
+        state: see mayfly.db.states.
         units_done: pictures or frames that are finished.
         units_total: how many there are, None until the upload was probed.
         error: a stable code, None unless the job failed.

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from db.rows import JobRow
-from errors import MayflyError
 from mayfly.client.errors import PartlySubmitted
 from mayfly.client.job import Job
 from mayfly.client.source import Source
+from mayfly.db.rows import JobRow
+from mayfly.errors import MayflyError
 
 UPLOADS = 4  # in parallel
 SEND_COUNT, SEND_SECONDS = 8, 0.2  # so many messages are noted as sent at once, if they come so fast

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from db import patience
-from db.errors import DatabaseFull
 from mayfly.client.notices import Notices
-from tasks.attempts.outage import AWAY, FIRST_SECONDS, MOST_SECONDS
+from mayfly.db import patience
+from mayfly.db.errors import DatabaseFull
+from mayfly.tasks.attempts.outage import AWAY, FIRST_SECONDS, MOST_SECONDS
 
 T = TypeVar("T")
 

@@ -9,18 +9,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Self
 
-from db import jobs
-from db.states import Retention, Stage
-from effects import registry
-from effects.contract import Declaration, Locality, Media, Parameters
 from mayfly.client import source
 from mayfly.client.errors import DeviceEffect, InvalidReference
-from media.errors import WrongKind
-from media.image import sizes
-from media.limits import Limits
-from media.output import Output
-from media.sniff import HEAD_BYTES, Format, sniff
-from purge.policy import Policy
+from mayfly.db import jobs
+from mayfly.db.states import Retention, Stage
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Locality, Media, Parameters
+from mayfly.media.errors import WrongKind
+from mayfly.media.image import sizes
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.sniff import HEAD_BYTES, Format, sniff
+from mayfly.purge.policy import Policy
 
 MAX_REFERENCE = 255  # characters; as the table has them
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from db import assets, jobs
-from db.errors import NotReady, ResultGone
-from db.rows import AssetRow
-from db.states import AssetState, Retention, State
-from effects.contract import Media
 from mayfly.client.errors import InvalidTarget, JobFailed
 from mayfly.client.job import Job
 from mayfly.client.services import Services
+from mayfly.db import assets, jobs
+from mayfly.db.errors import NotReady, ResultGone
+from mayfly.db.rows import AssetRow
+from mayfly.db.states import AssetState, Retention, State
+from mayfly.effects.contract import Media
 
 Target = str | os.PathLike[str] | BinaryIO
 

@@ -6,16 +6,16 @@ import threading
 
 import sqlalchemy as sa
 
-from db import engine as engines
-from db import migrate, room
-from db.errors import DatabaseFull, DatabaseMissing
 from mayfly.client.notices import Notices
 from mayfly.client.patience import DATABASE, STORE
-from media import storage
-from media.storage.store import Store
-from settings import Settings
-from tasks.errors import BrokerMissing, BrokerRefused
-from tasks.messages.sender import Sender
+from mayfly.db import engine as engines
+from mayfly.db import migrate, room
+from mayfly.db.errors import DatabaseFull, DatabaseMissing
+from mayfly.media import storage
+from mayfly.media.storage.store import Store
+from mayfly.settings import Settings
+from mayfly.tasks.errors import BrokerMissing, BrokerRefused
+from mayfly.tasks.messages.sender import Sender
 
 BROKER = "the broker to answer"
 
@@ -88,7 +88,7 @@ class Services:
                 self._engine.dispose()
 
     def _probe(self, notices: Notices) -> None:
-        from tasks.messages import broker
+        from mayfly.tasks.messages import broker
 
         try:
             broker.probe(self.settings)
@@ -98,6 +98,6 @@ class Services:
             notices.say("the broker does not answer; what is queued is sent to workers once it is back")
 
     def _make_sender(self) -> Sender:
-        from tasks.app import create
+        from mayfly.tasks.app import create
 
         return Sender(create(self.settings), self.engine, self.settings)

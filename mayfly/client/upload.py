@@ -13,18 +13,18 @@ from typing import BinaryIO, Self
 
 import sqlalchemy as sa
 
-from db import backlog, jobs
-from db.errors import DatabaseMissing
-from db.rows import AssetRow, JobRow
-from db.states import State
-from errors import MayflyError
 from mayfly.client.errors import UploadRefused
 from mayfly.client.notices import Notices
 from mayfly.client.patience import DATABASE, patiently
 from mayfly.client.services import Services
 from mayfly.client.source import Watched
-from media.errors import StorageError
-from purge import sweeper
+from mayfly.db import backlog, jobs
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.rows import AssetRow, JobRow
+from mayfly.db.states import State
+from mayfly.errors import MayflyError
+from mayfly.media.errors import StorageError
+from mayfly.purge import sweeper
 
 PATIENCE_SECONDS = 30.0  # for a database that goes away in mid-submit
 AGAIN_SECONDS = 1.0  # until the next sign of life, while the database is away

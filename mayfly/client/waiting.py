@@ -10,12 +10,12 @@ from typing import Self, TypeVar
 
 import sqlalchemy as sa
 
-from db import jobs
 from mayfly.client.errors import WaitTimeout
 from mayfly.client.job import Job
 from mayfly.client.notices import Notices, OnNotice
 from mayfly.client.patience import DATABASE, patiently
-from tasks.attempts.outage import AWAY
+from mayfly.db import jobs
+from mayfly.tasks.attempts.outage import AWAY
 
 POLL_SHARE = 0.1  # of the time for which nothing has changed
 POLL_FIRST_SECONDS = 0.008

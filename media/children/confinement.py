@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from media.children import seccomp
+from mayfly.media.children import seccomp
 
 
 class Kind(enum.IntFlag):

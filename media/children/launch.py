@@ -1,7 +1,7 @@
 """The one place that starts programs on strangers' bytes: with a bare environment, and confined to their own files.
 
 Our environment holds the addresses of broker, database and store, with their passwords; a child gets nothing of it, and
-can look it up in no other process either (media.children.confinement).
+can look it up in no other process either (mayfly.media.children.confinement).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 
-from media.children import confinement
-from media.children.confinement import Access
-from media.errors import MachineFault
+from mayfly.media.children import confinement
+from mayfly.media.children.confinement import Access
+from mayfly.media.errors import MachineFault
 
 # Where programs and their libraries are, and which GPU is this worker's.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Self
 
-from media.children import launch
-from media.children.confinement import Access
-from media.children.last_lines import LastLines
-from media.errors import MediaTimeout
+from mayfly.media.children import launch
+from mayfly.media.children.confinement import Access
+from mayfly.media.children.last_lines import LastLines
+from mayfly.media.errors import MediaTimeout
 
 PIPE_BYTES = 1024 * 1024
 _CHECK_SECONDS = 0.1

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from media import sniff
-from media.image import photos
-from media.limits import Limits
-from media.video import probe
+from mayfly.media import sniff
+from mayfly.media.image import photos
+from mayfly.media.limits import Limits
+from mayfly.media.video import probe
 
 QUALITY = 92
 _FULL_CHROMA_QUALITY = 90  # from here on JPEG keeps colour at full resolution
@@ -49,7 +49,7 @@ class Picture:
 
 
 def decode(source: Path | bytes, limits: Limits) -> Picture:
-    """Decode a picture, in the confined child (media.image.photos); of an animated one, the first frame.
+    """Decode a picture, in the confined child (mayfly.media.image.photos); of an animated one, the first frame.
 
     Raises:
         EmptyFile, UnsupportedMedia, WrongKind, TooLarge: as probe.probe_image; TooLarge by its need of memory, too.

@@ -4,7 +4,7 @@
                 ◀──how it ended──── this process: waits for its end, and forks the next
 
 This process sees no picture. What it forks is ready before a picture comes, looks at that one under limits of its own
-and with less rights still, and ends: nothing of a picture is left to the next one. Run by media.image.photos; it
+and with less rights still, and ends: nothing of a picture is left to the next one. Run by mayfly.media.image.photos; it
 imports neither torch nor anything with a network.
 """
 
@@ -18,10 +18,10 @@ import resource
 import struct
 from typing import Protocol
 
-from media.children import confinement
-from media.errors import DamagedMedia, TooLarge
-from media.image import pixels
-from media.limits import Limits
+from mayfly.media.children import confinement
+from mayfly.media.errors import DamagedMedia, TooLarge
+from mayfly.media.image import pixels
+from mayfly.media.limits import Limits
 
 REQUEST = struct.Struct("<4sBBQQIQQ")
 """A mark, the format's number, a byte to spare, bytes of the picture, pixels and side at most, memory, CPU seconds."""
@@ -41,7 +41,7 @@ _CHUNK = 1 << 20
 
 
 class Decoder(Protocol):
-    """The module that decodes: media.image.pixels."""
+    """The module that decodes: mayfly.media.image.pixels."""
 
     def warm_up(self) -> None: ...
     def decode(self, data: bytes, name: str, limits: Limits, /) -> pixels.Pixels: ...

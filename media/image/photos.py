@@ -1,4 +1,5 @@
-"""Our side of the photo decoder: asks the confined child (media.image.photo_child), and believes nothing that it says.
+"""Our side of the photo decoder: asks the confined child (mayfly.media.image.photo_child), and believes nothing that it
+says.
 
 What comes back is a header of fixed size, whose numbers are checked, and as many bytes as they say. The child is
 started with the first picture, kept, and started again when it has ended or lied; needs no torch.
@@ -23,12 +24,12 @@ from pathlib import Path
 
 import PIL
 
-from media import sniff
-from media.children import confinement, launch
-from media.children.confinement import Access, Kind
-from media.errors import DamagedMedia, MachineFault, MediaTimeout, MediaToolError, TooLarge
-from media.image import photo_child, pixels
-from media.limits import Limits
+from mayfly.media import sniff
+from mayfly.media.children import confinement, launch
+from mayfly.media.children.confinement import Access, Kind
+from mayfly.media.errors import DamagedMedia, MachineFault, MediaTimeout, MediaToolError, TooLarge
+from mayfly.media.image import photo_child, pixels
+from mayfly.media.limits import Limits
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,13 @@ CPU_SECONDS = 60
 SECONDS = 120.0
 START_SECONDS = 60.0
 _PIPE_BYTES = 1 << 20
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 # Measured with Pillow 13: at most 17 bytes a pixel, of CMYK with a profile, turned; and what Python itself maps.
 _BYTES_A_PIXEL, _BASE_BYTES = 20, 256 * 1024**2
 _VARIABLES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # halves the time that fresh memory costs
 _PROGRAM = (
-    "import sys; sys.path[:0] = sys.argv[3:]; from media.image import photo_child as c; "
-    "c.main(sys.argv[1], int(sys.argv[2]))"
+    "import sys; sys.path[:0] = sys.argv[3:]; from mayfly.media.image import photo_child; "
+    "photo_child.main(sys.argv[1], int(sys.argv[2]))"
 )
 
 

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 
 from PIL import Image, ImageCms
 
-from media.errors import DamagedMedia, TooLarge
-from media.limits import Limits
+from mayfly.media.errors import DamagedMedia, TooLarge
+from mayfly.media.limits import Limits
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PROFILE_BYTES = 4 * 1024**2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from media import sniff
-from media.image import codec
-from media.video.preview import DIVIDER, HEIGHT, WIDTH
+from mayfly.media import sniff
+from mayfly.media.image import codec
+from mayfly.media.video.preview import DIVIDER, HEIGHT, WIDTH
 
 
 def side_by_side(source: codec.Picture, result: codec.Picture, *, quality: int = 85) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-from media import sniff
+from mayfly.media import sniff
 
 _MOST_STEPS = 10_000
 """Of a JPEG's segments; a header that has more is not read."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import urllib.parse
 from pathlib import Path
 
-from media.storage.store import PATIENCE_SECONDS as PATIENCE_SECONDS
-from media.storage.store import Role as Role
-from media.storage.store import Store as Store
+from mayfly.media.storage.store import PATIENCE_SECONDS as PATIENCE_SECONDS
+from mayfly.media.storage.store import Role as Role
+from mayfly.media.storage.store import Store as Store
 
 
 def connect(url: str, *, role: Role = Role.UPLOADS, patience: float = PATIENCE_SECONDS) -> Store:
@@ -23,11 +23,11 @@ def connect(url: str, *, role: Role = Role.UPLOADS, patience: float = PATIENCE_S
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "file" and parts.path:
-        from media.storage.folder import FolderStore
+        from mayfly.media.storage.folder import FolderStore
 
         return FolderStore(Path(urllib.parse.unquote(parts.path)), role=role)
     if parts.scheme == "s3" and parts.hostname and parts.username and parts.password and parts.path.strip("/"):
-        from media.storage.s3 import S3Store
+        from mayfly.media.storage.s3 import S3Store
 
         options = urllib.parse.parse_qs(parts.query)
         return S3Store(

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import folders
-from media.errors import ObjectMissing, StorageFull, StorageUnavailable
-from media.storage.store import Protection, Role, StoredObject
-from media.storage.streams import FULL, marked, written_here
+from mayfly import folders
+from mayfly.media.errors import ObjectMissing, StorageFull, StorageUnavailable
+from mayfly.media.storage.store import Protection, Role, StoredObject
+from mayfly.media.storage.streams import FULL, marked, written_here
 
 CHUNK_BYTES = 1024 * 1024
 PART = ".part"

@@ -18,11 +18,11 @@ import minio.error
 import minio.helpers
 import urllib3
 
-from media.errors import ObjectMissing, StorageFull, StorageLocked, StorageUnavailable
-from media.storage import bucket_rules
-from media.storage import patience as patient
-from media.storage.store import DAYS, PATIENCE_SECONDS, Protection, Role, StoredObject
-from media.storage.streams import marked, written_here
+from mayfly.media.errors import ObjectMissing, StorageFull, StorageLocked, StorageUnavailable
+from mayfly.media.storage import bucket_rules
+from mayfly.media.storage import patience as patient
+from mayfly.media.storage.store import DAYS, PATIENCE_SECONDS, Protection, Role, StoredObject
+from mayfly.media.storage.streams import marked, written_here
 
 PART_BYTES = 16 * 1024**2
 CHUNK_BYTES = 1024 * 1024

@@ -50,17 +50,17 @@ class StoredObject:
 class Store(Protocol):
     """What Mayfly asks of a store. Keys are our own: letters, digits, `-`, `_` and `/`.
 
-    Every method raises media.errors.StorageUnavailable when the store does not answer or refuses: at most 45 s after
-    the last byte went either way (30 s of silence, and before that at most 10 s in which no connection came about),
-    however long the whole takes. A store without space raises its kind StorageFull. What a caller's own stream raises
-    passes unchanged.
+    Every method raises mayfly.media.errors.StorageUnavailable when the store does not answer or refuses: at most 45 s
+    after the last byte went either way (30 s of silence, and before that at most 10 s in which no connection came
+    about), however long the whole takes. A store without space raises its kind StorageFull. What a caller's own stream
+    raises passes unchanged.
     """
 
     def prepare(self) -> None:
         """Make what must exist before the first object: the bucket with its rules, the folder.
 
         Raises:
-            media.errors.StorageLocked: the bucket of uploads has object lock.
+            mayfly.media.errors.StorageLocked: the bucket of uploads has object lock.
             errors.FolderRefused: the folder is not Mayfly's.
         """
 
@@ -71,19 +71,19 @@ class Store(Protocol):
         """Store `size` bytes of a stream; nothing is visible under the key until all of them are."""
 
     def read(self, key: str) -> bytes:
-        """A whole object. Raises media.errors.ObjectMissing."""
+        """A whole object. Raises mayfly.media.errors.ObjectMissing."""
 
     def fetch(self, key: str, target: Path) -> None:
         """Write an object to a file.
 
         Raises:
-            media.errors.ObjectMissing: there is no such object.
-            media.errors.DiskFull: the file's disk is full.
-            media.errors.MachineFault: the file cannot be written.
+            mayfly.media.errors.ObjectMissing: there is no such object.
+            mayfly.media.errors.DiskFull: the file's disk is full.
+            mayfly.media.errors.MachineFault: the file cannot be written.
         """
 
     def write_to(self, key: str, target: BinaryIO) -> None:
-        """Write an object to a stream. Raises media.errors.ObjectMissing."""
+        """Write an object to a stream. Raises mayfly.media.errors.ObjectMissing."""
 
     def size(self, key: str) -> int | None:
         """The size of an object, None when there is none."""

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from media.errors import DiskFull, MachineFault
+from mayfly.media.errors import DiskFull, MachineFault
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What an OSError's `errno` says when there is no space left."""

@@ -12,9 +12,9 @@ import os
 import shutil
 from pathlib import Path
 
-from media.children.process import Resources
-from media.errors import DiskFull, MachineFault
-from media.video.info import VideoInfo
+from mayfly.media.children.process import Resources
+from mayfly.media.errors import DiskFull, MachineFault
+from mayfly.media.video.info import VideoInfo
 
 GIB = 1024**3
 BATCH_BYTES = 128 * 1024**2
@@ -56,7 +56,7 @@ def result_bytes(info: VideoInfo, *, width: int, height: int, quality: int, sour
         info: of the source; its number of frames is the header's.
         width: of the result, in pixels.
         height: likewise.
-        quality: as media.output.Output's; six steps double the size.
+        quality: as mayfly.media.output.Output's; six steps double the size.
         source: bytes of the source, as which its sound counts.
     """
     pictures = info.frame_count * width * height * _BITS_PER_PIXEL / 8
@@ -78,7 +78,7 @@ def room(source: Path, target: Path, info: VideoInfo, *, width: int, height: int
         info: of the source.
         width: of the result, in pixels.
         height: likewise.
-        quality: as media.output.Output's.
+        quality: as mayfly.media.output.Output's.
 
     Raises:
         DiskFull: it does not fit.

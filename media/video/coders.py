@@ -12,12 +12,12 @@ from typing import Self
 
 import torch
 
-from media.children.confinement import Access
-from media.children.process import Child, Resources
-from media.errors import DamagedMedia
-from media.limits import Limits
-from media.video import bounds, ffmpeg, matroska, pipes
-from media.video.info import VideoInfo
+from mayfly.media.children.confinement import Access
+from mayfly.media.children.process import Child, Resources
+from mayfly.media.errors import DamagedMedia
+from mayfly.media.limits import Limits
+from mayfly.media.video import bounds, ffmpeg, matroska, pipes
+from mayfly.media.video.info import VideoInfo
 
 _TIMESTAMP = re.compile(rb"pts:(-?\d+)")
 

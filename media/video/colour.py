@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from media.video.info import Colour, VideoInfo
+    from mayfly.media.video.info import Colour, VideoInfo
 
 REFERENCE_WHITE = 203  # cd/m²
 PEAK = 1000  # cd/m²

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from media import sniff
-from media.video.info import VideoInfo
+from mayfly.media import sniff
+from mayfly.media.video.info import VideoInfo
 
 _MP4_AUDIO = frozenset(["aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2"])
 _MOV_AUDIO = _MP4_AUDIO | {"pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le"}

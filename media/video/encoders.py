@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Literal
 
-from media.output import PRESETS, Output
+from mayfly.media.output import PRESETS, Output
 
 Coded = Literal["h264", "hevc", "av1"]
 Works = Callable[[str, int, int, str], bool]

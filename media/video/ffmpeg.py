@@ -16,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 import ffmpeg
 
-from media.children.process import Finished, Resources
-from media.errors import DamagedMedia, DiskFull, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
-from media.limits import Limits
-from media.video import colour, encoders
-from media.video.encoders import Coding
+from mayfly.media.children.process import Finished, Resources
+from mayfly.media.errors import (
+    DamagedMedia,
+    DiskFull,
+    MediaError,
+    MediaTimeout,
+    MediaToolError,
+    TooLarge,
+    UnsupportedMedia,
+)
+from mayfly.media.limits import Limits
+from mayfly.media.video import colour, encoders
+from mayfly.media.video.encoders import Coding
 
 if TYPE_CHECKING:
-    from media.video.info import VideoInfo
+    from mayfly.media.video.info import VideoInfo
 
 PROBE_RESOURCES = Resources(memory=2 * 1024**3, cpu_seconds=20, file_bytes=0)
 
@@ -90,7 +98,8 @@ def encode(
     shift: int,
     chapters: bool = False,
 ) -> list[str]:
-    """The command that reads frames as `media.video.matroska` writes them and adds sound and subtitles of the source.
+    """The command that reads frames as `mayfly.media.video.matroska` writes them and adds sound and subtitles of the
+    source.
 
     Args:
         source: where the sound is copied from, packet by packet, and the subtitles.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 
-from media.children import process
-from media.children.confinement import Access
-from media.errors import MediaError
+from mayfly.media.children import process
+from mayfly.media.children.confinement import Access
+from mayfly.media.errors import MediaError
 
 SECONDS = 20.0
 

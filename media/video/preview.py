@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from media.children import process
-from media.children.confinement import Access
-from media.errors import DamagedMedia
-from media.limits import Limits
-from media.output import Output
-from media.video import bounds, encoders, ffmpeg
-from media.video.info import VideoInfo
+from mayfly.media.children import process
+from mayfly.media.children.confinement import Access
+from mayfly.media.errors import DamagedMedia
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import bounds, encoders, ffmpeg
+from mayfly.media.video.info import VideoInfo
 
 WIDTH = 1280
 """Of two pictures and what divides them, in pixels, at most."""

@@ -10,14 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from media import sniff
-from media.children import process
-from media.children.confinement import Access
-from media.errors import DamagedMedia, UnsupportedMedia, WrongKind
-from media.image import sizes
-from media.limits import Limits
-from media.video import ffmpeg
-from media.video.info import Colour, Track, VideoInfo
+from mayfly.media import sniff
+from mayfly.media.children import process
+from mayfly.media.children.confinement import Access
+from mayfly.media.errors import DamagedMedia, UnsupportedMedia, WrongKind
+from mayfly.media.image import sizes
+from mayfly.media.limits import Limits
+from mayfly.media.video import ffmpeg
+from mayfly.media.video.info import Colour, Track, VideoInfo
 
 PROBE_SECONDS = 30
 _LATE_SECONDS = 1.0  # a file that starts later is a cut of something longer, and is shown from its start

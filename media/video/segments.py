@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from media import sniff
-from media.children import process
-from media.children.confinement import Access
-from media.children.process import Resources
-from media.errors import MachineFault, MediaToolError
-from media.limits import Limits
-from media.output import Output
-from media.video import bounds, containers, encoders, ffmpeg
-from media.video.info import VideoInfo
+from mayfly.media import sniff
+from mayfly.media.children import process
+from mayfly.media.children.confinement import Access
+from mayfly.media.children.process import Resources
+from mayfly.media.errors import MachineFault, MediaToolError
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import bounds, containers, encoders, ffmpeg
+from mayfly.media.video.info import VideoInfo
 
 INDEX_SECONDS = 120.0
 JOIN_SECONDS = 1500.0

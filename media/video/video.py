@@ -6,8 +6,8 @@
 
 Frames and timing are the source's: every frame comes out once, at the timestamp at which it went in. Sound is copied
 packet by packet, and subtitles are kept. Pixels come out upright, at their size, with the colour tags of the source,
-but HDR becomes SDR (media.video.colour). What they are coded as is the user's choice (media.output,
-media.video.encoders). Of the source's metadata nothing remains but the languages of sound and subtitles.
+but HDR becomes SDR (mayfly.media.video.colour). What they are coded as is the user's choice (mayfly.media.output,
+mayfly.media.video.encoders). Of the source's metadata nothing remains but the languages of sound and subtitles.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from typing import Self
 
 import torch
 
-from media import sniff
-from media.children.confinement import Access
-from media.errors import DamagedMedia
-from media.limits import Limits
-from media.output import Output
-from media.video import bounds, colour, containers, encoders, ffmpeg, hardware
-from media.video.coders import Decoder, Encoder
-from media.video.info import VideoInfo
-from media.video.segments import Window
+from mayfly.media import sniff
+from mayfly.media.children.confinement import Access
+from mayfly.media.errors import DamagedMedia
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import bounds, colour, containers, encoders, ffmpeg, hardware
+from mayfly.media.video.coders import Decoder, Encoder
+from mayfly.media.video.info import VideoInfo
+from mayfly.media.video.segments import Window
 
 BATCHES = 3  # one being read, one in the effect, one being written
 SECONDS = 1500.0
@@ -92,7 +92,7 @@ def transform(
         source: a local file.
         target: the file to write; it exists afterwards only if everything went well.
         apply: gets (N, 3, H, W) uint8 RGB, contiguous, on the CPU, N at most `batch`, and less where frames are large
-            (media.video.bounds), valid until it returns; returns (N, 3, H·s, W·s) uint8 on any device, for one s
+            (mayfly.media.video.bounds), valid until it returns; returns (N, 3, H·s, W·s) uint8 on any device, for one s
             throughout; may return what it got. By `depth`, uint16 in the place of uint8.
         info: what probe.probe_video says about the source.
         batch: frames in one call of `apply`.

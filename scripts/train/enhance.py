@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from effects.models.enhancer import Enhancer, initialise, interpolate
+from mayfly.effects.models.enhancer import Enhancer, initialise, interpolate
 from scripts.train.corpus import Corpus
 from scripts.train.muon import Muon
 

@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from effects.models import weights
+from mayfly.effects.models import weights
 from scripts.train import pictures
 from scripts.train.enhance import SIZES
 

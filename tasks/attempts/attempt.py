@@ -16,19 +16,19 @@ from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 import celery.exceptions
 import sqlalchemy as sa
 
-from db import assets, claims, jobs, segments
-from db import engine as engines
-from db.claims import Claim
-from db.errors import DatabaseMissing, UnknownJob
-from db.rows import AssetRow, JobRow, SegmentRow
-from db.segments import SegmentClaim
-from db.states import Retention, Stage
-from media.errors import DiskFull, MachineFault, MediaError
-from media.video import bounds
-from purge import sweeper
-from tasks.attempts import holder, outage, retry, watch
-from tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver
-from tasks.runtime import Runtime
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db import engine as engines
+from mayfly.db.claims import Claim
+from mayfly.db.errors import DatabaseMissing, UnknownJob
+from mayfly.db.rows import AssetRow, JobRow, SegmentRow
+from mayfly.db.segments import SegmentClaim
+from mayfly.db.states import Retention, Stage
+from mayfly.media.errors import DiskFull, MachineFault, MediaError
+from mayfly.media.video import bounds
+from mayfly.purge import sweeper
+from mayfly.tasks.attempts import holder, outage, retry, watch
+from mayfly.tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver
+from mayfly.tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ C = TypeVar("C", bound=Claim | SegmentClaim)
 
 
 class Rows(Protocol):
-    """What an attempt asks of db.claims or of db.segments, by what is claimed."""
+    """What an attempt asks of mayfly.db.claims or of mayfly.db.segments, by what is claimed."""
 
     def extend(self, engine: sa.Engine, claim: Any, *, done: int | None = None) -> bool: ...
     def holds(self, engine: sa.Engine, claim: Any) -> bool: ...

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from db.errors import DatabaseMissing
-from effects.errors import WeightsError
-from media.errors import MachineFault, StorageUnavailable
-from tasks.errors import BrokerMissing, ScratchGone, StillAway
+from mayfly.db.errors import DatabaseMissing
+from mayfly.effects.errors import WeightsError
+from mayfly.media.errors import MachineFault, StorageUnavailable
+from mayfly.tasks.errors import BrokerMissing, ScratchGone, StillAway
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from media.video.segments import Segment
+    from mayfly.media.video.segments import Segment
 
 PROBE_SECONDS = 0.3  # how long the first frames are watched, after the first batch, which is slower than the rest
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db.claims import Claim
-from media.video import preview, probe
-from media.video.info import VideoInfo
-from tasks.attempts.attempt import Attempt
-from tasks.attempts.result import Made
+from mayfly.db.claims import Claim
+from mayfly.media.video import preview, probe
+from mayfly.media.video.info import VideoInfo
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.attempts.result import Made
 
 if TYPE_CHECKING:
-    from media.image.codec import Picture
+    from mayfly.media.image.codec import Picture
 
 
 def of_picture(attempt: Attempt[Claim], source: Picture, made: Picture) -> list[Made]:
     """Both side by side as JPEG, if that was asked for."""
-    from media.image import preview
+    from mayfly.media.image import preview
 
     return [Made(preview.side_by_side(source, made), ".jpg")] if _wanted(attempt) else []
 
@@ -26,7 +26,7 @@ def of_video(attempt: Attempt[Claim], source: Path, made: Path, info: VideoInfo)
     """A poster of the result as JPEG and a short clip of both as MP4, if that was asked for.
 
     Raises:
-        DamagedMedia, MediaTimeout, MediaToolError: as media.video.preview.
+        DamagedMedia, MediaTimeout, MediaToolError: as mayfly.media.video.preview.
     """
     if not _wanted(attempt):
         return []

@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from db import claims
-from db.claims import Claim
-from db.states import Retention
-from tasks.attempts.attempt import Attempt
-from tasks.errors import ClaimLost
+from mayfly.db import claims
+from mayfly.db.claims import Claim
+from mayfly.db.states import Retention
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.errors import ClaimLost
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from errors import MayflyError
-from media.errors import MediaToolError, ObjectMissing
-from tasks.attempts import outage
+from mayfly.errors import MayflyError
+from mayfly.media.errors import MediaToolError, ObjectMissing
+from mayfly.tasks.attempts import outage
 
 PASSING = (MediaToolError, ObjectMissing)
 """Mayfly's own errors that may be gone next time, and may be the upload's fault; every other says the same again."""

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from db.errors import DatabaseMissing
-from tasks.errors import ClaimLost, Stopped, TimeOver
+from mayfly.db.errors import DatabaseMissing
+from mayfly.tasks.errors import ClaimLost, Stopped, TimeOver
 
 log = logging.getLogger(__name__)
 

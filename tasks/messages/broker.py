@@ -13,9 +13,9 @@ import pika
 import pika.exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
-from settings import Settings
-from tasks.errors import BrokerMissing, BrokerRefused, TopologyMismatch
-from tasks.messages import management, queues
+from mayfly.settings import Settings
+from mayfly.tasks.errors import BrokerMissing, BrokerRefused, TopologyMismatch
+from mayfly.tasks.messages import management, queues
 
 POLICY = "mayfly"
 POLICY_DEFINITION = {"delivery-limit": queues.DELIVERY_LIMIT}

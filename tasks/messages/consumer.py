@@ -1,8 +1,8 @@
 """Celery's consumer, which keeps to messages of ours: a stranger's must not stop, hold or fill the log of a lane.
 
 Celery itself acknowledges some of them, waits for the time that others name, and ends at a body that it cannot read.
-Whatever tasks.messages.envelope does not know is rejected at once. The broker moves it to the dead letters; from the
-queue of maintenance, which has none, it is dropped.
+Whatever mayfly.tasks.messages.envelope does not know is rejected at once. The broker moves it to the dead letters; from
+the queue of maintenance, which has none, it is dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kombu import compression
 from kombu.connection import Connection
 from kombu.message import Message
 
-from tasks.messages import envelope, queues
+from mayfly.tasks.messages import envelope, queues
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Consumer(celery.worker.consumer.Consumer):  # type: ignore[misc]
         """Celery's steps without its 28 queues for delays, for no message of ours names a time, and our `Control`."""
 
         default_steps = tuple(
-            "tasks.messages.consumer:Control" if step.endswith(":Control") else step
+            "mayfly.tasks.messages.consumer:Control" if step.endswith(":Control") else step
             for step in celery.worker.consumer.Consumer.Blueprint.default_steps
             if not step.endswith(":DelayedDelivery")
         )

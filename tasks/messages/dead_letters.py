@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 
-from db import dead_letters, jobs
-from db.dead_letters import Answer
-from db.states import State
-from purge import sweeper
-from tasks.messages import broker, envelope, queues
-from tasks.messages.envelope import Unit
-from tasks.runtime import Runtime
+from mayfly.db import dead_letters, jobs
+from mayfly.db.dead_letters import Answer
+from mayfly.db.states import State
+from mayfly.purge import sweeper
+from mayfly.tasks.messages import broker, envelope, queues
+from mayfly.tasks.messages.envelope import Unit
+from mayfly.tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def bury(runtime: Runtime) -> int:
 
     Raises:
         BrokerMissing: the broker does not answer.
-        db.errors.DatabaseMissing: the letter that was looked at stays, with those behind it.
+        mayfly.db.errors.DatabaseMissing: the letter that was looked at stays, with those behind it.
     """
     count = strange = 0
     with broker.channel(runtime.settings) as channel:

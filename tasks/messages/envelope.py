@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tasks.messages import queues
+from mayfly.tasks.messages import queues
 
 MAX_BYTES = 1000  # ours have under 200; parsing another's megabytes would hold the lane
 MAX_NUMBER = 2**31 - 1  # of a segment, in its column
@@ -29,7 +29,7 @@ class Unit:
 
 
 def is_ours(headers: object, properties: Mapping[str, Any], body: object, *, tasks: Collection[str]) -> bool:
-    """Whether a message has the form of those that tasks.messages.sender and beat send; never raises.
+    """Whether a message has the form of those that mayfly.tasks.messages.sender and beat send; never raises.
 
     Args:
         headers: the message's headers as Celery's second protocol has them.

@@ -9,8 +9,8 @@ from typing import Any
 
 import urllib3
 
-from settings import Settings
-from tasks.errors import BrokerMissing
+from mayfly.settings import Settings
+from mayfly.tasks.errors import BrokerMissing
 
 
 def request(settings: Settings, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from db import jobs, segments
-from db.states import State
-from purge import sweeper
-from tasks.runtime import Runtime
+from mayfly.db import jobs, segments
+from mayfly.db.states import State
+from mayfly.purge import sweeper
+from mayfly.tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from effects.contract import Media, Tag
+from mayfly.effects.contract import Media, Tag
 
 EXCHANGE = "mayfly"
 DEAD_LETTERS = "mayfly.dead-letters"

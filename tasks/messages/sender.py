@@ -13,15 +13,15 @@ import kombu.exceptions
 import sqlalchemy as sa
 from kombu.messaging import Producer
 
-from db import jobs, segments
-from db.errors import DatabaseMissing
-from db.rows import JobRow, SegmentRow
-from db.states import Stage
-from effects import registry
-from effects.contract import Media
-from effects.errors import UnknownEffect
-from settings import Settings
-from tasks.messages import queues
+from mayfly.db import jobs, segments
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.rows import JobRow, SegmentRow
+from mayfly.db.states import Stage
+from mayfly.effects import registry
+from mayfly.effects.contract import Media
+from mayfly.effects.errors import UnknownEffect
+from mayfly.settings import Settings
+from mayfly.tasks.messages import queues
 
 log = logging.getLogger(__name__)
 

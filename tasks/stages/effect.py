@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import celery
 
-from db.claims import Claim
-from db.segments import SegmentClaim
-from db.states import Stage
-from effects import registry
-from effects.contract import Media, Parameters
-from effects.interruption import interruptible
-from tasks import runtime
-from tasks.attempts import attempt, previews, result
-from tasks.attempts.attempt import Attempt
-from tasks.attempts.result import Made
-from tasks.stages import video
+from mayfly.db.claims import Claim
+from mayfly.db.segments import SegmentClaim
+from mayfly.db.states import Stage
+from mayfly.effects import registry
+from mayfly.effects.contract import Media, Parameters
+from mayfly.effects.interruption import interruptible
+from mayfly.tasks import runtime
+from mayfly.tasks.attempts import attempt, previews, result
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.attempts.result import Made
+from mayfly.tasks.stages import video
 
 if TYPE_CHECKING:
-    from effects.runner import Runner
+    from mayfly.effects.runner import Runner
 
 
 def _apply(job_id: str, segment: int | None = None) -> None:
@@ -60,8 +60,8 @@ def _chosen(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> tuple[Runner, Pa
 
 def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     # Pictures stay in memory from store to store.
-    from media.image import codec
-    from media.video import probe
+    from mayfly.media.image import codec
+    from mayfly.media.video import probe
 
     rt, source = attempt.runtime, attempt.input()
     data, scale = attempt.read(source), runner.scale(params)

@@ -9,17 +9,17 @@ import uuid
 
 import celery
 
-from db import claims
-from db.claims import Claim
-from db.states import Stage
-from effects import registry
-from media import sniff
-from media.video import probe
-from tasks import runtime
-from tasks.attempts import attempt
-from tasks.attempts.attempt import Attempt
-from tasks.errors import ClaimLost
-from tasks.messages.sender import INGEST
+from mayfly.db import claims
+from mayfly.db.claims import Claim
+from mayfly.db.states import Stage
+from mayfly.effects import registry
+from mayfly.media import sniff
+from mayfly.media.video import probe
+from mayfly.tasks import runtime
+from mayfly.tasks.attempts import attempt
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.errors import ClaimLost
+from mayfly.tasks.messages.sender import INGEST
 
 
 @celery.shared_task(name=INGEST)

@@ -6,11 +6,11 @@ import uuid
 
 import celery
 
-from db.states import Stage
-from tasks import runtime
-from tasks.attempts import attempt
-from tasks.messages.sender import JOIN
-from tasks.stages import video
+from mayfly.db.states import Stage
+from mayfly.tasks import runtime
+from mayfly.tasks.attempts import attempt
+from mayfly.tasks.messages.sender import JOIN
+from mayfly.tasks.stages import video
 
 
 @celery.shared_task(name=JOIN)

@@ -8,29 +8,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db import segments
-from db.claims import Claim
-from db.rows import AssetRow
-from db.segments import SegmentClaim
-from db.states import Retention
-from effects.contract import Parameters
-from media import sniff
-from media.errors import DamagedMedia
-from media.output import Output
-from media.video import containers, probe
-from media.video import segments as pieces
-from media.video.info import VideoInfo
-from tasks.attempts import previews, result
-from tasks.attempts.attempt import Attempt
-from tasks.attempts.pace import Long, Paced
-from tasks.attempts.result import Made
-from tasks.errors import ClaimLost, Stopped
+from mayfly.db import segments
+from mayfly.db.claims import Claim
+from mayfly.db.rows import AssetRow
+from mayfly.db.segments import SegmentClaim
+from mayfly.db.states import Retention
+from mayfly.effects.contract import Parameters
+from mayfly.media import sniff
+from mayfly.media.errors import DamagedMedia
+from mayfly.media.output import Output
+from mayfly.media.video import containers, probe
+from mayfly.media.video import segments as pieces
+from mayfly.media.video.info import VideoInfo
+from mayfly.tasks.attempts import previews, result
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.attempts.pace import Long, Paced
+from mayfly.tasks.attempts.result import Made
+from mayfly.tasks.errors import ClaimLost, Stopped
 
 if TYPE_CHECKING:
     import torch
 
-    from effects.runner import Runner
-    from media.video.video import VideoResult
+    from mayfly.effects.runner import Runner
+    from mayfly.media.video.video import VideoResult
 
 LONG = 2  # a video is cut when it takes so many times the seconds that a segment may take
 SHARES = 12  # a shorter long one is cut into about so many, for several workers to share it evenly
@@ -189,7 +189,7 @@ def _transform(
     window: pieces.Window | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> VideoResult:
-    from media.video import video
+    from mayfly.media.video import video
 
     rt = attempt.runtime
     try:

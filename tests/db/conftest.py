@@ -6,8 +6,8 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from db import jobs
-from db.tables import JOBS
+from mayfly.db import jobs
+from mayfly.db.tables import JOBS
 from tests import rows
 
 

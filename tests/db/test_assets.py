@@ -6,13 +6,13 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, jobs, tables
-from db import engine as engines
-from db.states import AssetState, Retention, Stage, State
-from db.tables import ASSETS, JOBS
+from mayfly.db import assets, claims, jobs, tables
+from mayfly.db import engine as engines
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import ASSETS, JOBS
 from tests import clock, rows
 
-# Not db.personal's own list, of which one could be missing.
+# Not mayfly.db.personal's own list, of which one could be missing.
 PERSONAL = ("parameters", "output", "video", "owner", "consent", "idempotency_key", "fingerprint")
 HOUR = datetime.timedelta(hours=1)
 

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import assets, backlog, jobs
-from db.errors import Overloaded
-from db.states import State
-from db.tables import ASSETS, JOBS
+from mayfly.db import assets, backlog, jobs
+from mayfly.db.errors import Overloaded
+from mayfly.db.states import State
+from mayfly.db.tables import ASSETS, JOBS
 from tests import clock, rows
 
 MANY = 1000

@@ -8,10 +8,10 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from db import changes
-from db import engine as engines
-from db.changes import Changes
-from db.errors import DatabaseMissing
+from mayfly.db import changes
+from mayfly.db import engine as engines
+from mayfly.db.changes import Changes
+from mayfly.db.errors import DatabaseMissing
 
 
 @pytest.fixture

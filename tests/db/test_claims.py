@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, jobs
-from db.states import AssetState, Retention, Stage, State
-from db.tables import ATTEMPTS
+from mayfly.db import assets, claims, jobs
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import ATTEMPTS
 from tests import clock, rows
 from tests.rows import HOUR
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import engine as engines
-from errors import FolderRefused
+from mayfly.db import engine as engines
+from mayfly.errors import FolderRefused
 
 
 @pytest.fixture

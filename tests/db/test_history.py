@@ -6,11 +6,11 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from db import assets, history, jobs, segments
-from db.history import Counted
-from db.states import Retention, Stage, State
-from db.tables import ASSETS, ATTEMPTS, DAILY_COUNTS, JOBS, RECEIPTS, SEGMENTS, Base
-from purge import history as purge_history
+from mayfly.db import assets, history, jobs, segments
+from mayfly.db.history import Counted
+from mayfly.db.states import Retention, Stage, State
+from mayfly.db.tables import ASSETS, ATTEMPTS, DAILY_COUNTS, JOBS, RECEIPTS, SEGMENTS, Base
+from mayfly.purge import history as purge_history
 from tests import clock, rows
 
 LIFE = 1000.0
@@ -72,7 +72,7 @@ def test_a_job_that_lives_or_has_an_asset_stays(engine, create, emptied, change)
 
 
 def test_everything_of_a_long_video_goes(engine, queued, change):
-    from db import claims
+    from mayfly.db import claims
 
     job_id = queued(media="video", stage=Stage.EFFECT)
     claim = claims.take(engine, job_id, stage=Stage.EFFECT, holder="a", lease=60)

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from benchmarks import crowd
-from db import assets, backlog, claims, dead_letters, history, jobs, migrate, periodic, segments
-from db import engine as engines
-from db.states import Retention, Stage, State
+from mayfly.db import assets, backlog, claims, dead_letters, history, jobs, migrate, periodic, segments
+from mayfly.db import engine as engines
+from mayfly.db.states import Retention, Stage, State
 from tests import rows
 
 BIG = ("jobs", "assets", "segments")

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, jobs
-from db.errors import KeyTaken, UnknownJob
-from db.states import AssetState, Retention, Stage, State
-from db.tables import ASSETS, ATTEMPTS, JOBS
+from mayfly.db import assets, claims, jobs
+from mayfly.db.errors import KeyTaken, UnknownJob
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import ASSETS, ATTEMPTS, JOBS
 from tests import clock, rows
 
 

@@ -12,11 +12,11 @@ import alembic.script
 import pytest
 import sqlalchemy as sa
 
-from db import engine as engines
-from db import jobs, migrate
-from db.errors import DatabaseMissing
-from db.moment import Moment
-from db.tables import JOBS, Base
+from mayfly.db import engine as engines
+from mayfly.db import jobs, migrate
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.moment import Moment
+from mayfly.db.tables import JOBS, Base
 from tests import rows
 
 
@@ -145,7 +145,7 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(empty):
 
 ENSURE = """
 import sys
-from db import engine, migrate
+from mayfly.db import engine, migrate
 opened = engine.connect(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
-from db import periodic
-from db.tables import PERIODIC_RUNS
+from mayfly.db import periodic
+from mayfly.db.tables import PERIODIC_RUNS
 from tests import clock
 
 LONG = 1e9  # seconds; no test sees the end of such a slot

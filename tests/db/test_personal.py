@@ -2,8 +2,8 @@
 
 import pytest
 
-from db import assets, findings, jobs, personal
-from db.states import State
+from mayfly.db import assets, findings, jobs, personal
+from mayfly.db.states import State
 
 FIELDS = {
     "parameters": {"strength": 1},

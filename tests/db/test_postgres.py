@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from db import engine as engines
-from db import migrate, patience, postgres
-from db.errors import DatabaseMissing
 from mayfly import Client
 from mayfly.cli.console import Exit
 from mayfly.cli.main import app
 from mayfly.client.errors import WaitTimeout
+from mayfly.db import engine as engines
+from mayfly.db import migrate, patience, postgres
+from mayfly.db.errors import DatabaseMissing
 from tests.faults.proxy import Proxy
 
 LONG = 1e6  # seconds; a test in which only such a bound is left does not end

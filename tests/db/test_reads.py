@@ -4,10 +4,10 @@ import uuid
 
 import sqlalchemy as sa
 
-from db import assets, claims, jobs, segments
-from db.segments import Plan
-from db.states import AssetState, Retention, Stage, State
-from db.tables import ASSETS
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db.segments import Plan
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import ASSETS
 from tests import clock, rows
 from tests.rows import reserve
 

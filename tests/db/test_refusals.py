@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from db import assets, refusals
-from db.tables import ASSETS
+from mayfly.db import assets, refusals
+from mayfly.db.tables import ASSETS
 from tests import clock, rows
 
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, jobs, segments
-from db.segments import Plan
-from db.states import AssetState, Retention, Stage, State
-from db.tables import SEGMENTS
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db.segments import Plan
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import SEGMENTS
 from tests import clock, rows
 from tests.rows import reserve
 

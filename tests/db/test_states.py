@@ -1,12 +1,12 @@
-"""The functions that change a job's state make every transition that db.states declares, and no other."""
+"""The functions that change a job's state make every transition that mayfly.db.states declares, and no other."""
 
 import uuid
 
 import pytest
 
-from db import assets, claims, jobs
-from db.claims import Claim
-from db.states import TRANSITIONS, AssetState, Retention, Stage, State, before
+from mayfly.db import assets, claims, jobs
+from mayfly.db.claims import Claim
+from mayfly.db.states import TRANSITIONS, AssetState, Retention, Stage, State, before
 from tests import clock
 
 PAST, FUTURE = -60, 60

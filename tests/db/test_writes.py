@@ -9,10 +9,10 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, jobs, segments
-from db.segments import Plan
-from db.states import Retention, Stage, State
-from db.tables import ASSETS, ATTEMPTS, JOBS, SEGMENTS
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db.segments import Plan
+from mayfly.db.states import Retention, Stage, State
+from mayfly.db.tables import ASSETS, ATTEMPTS, JOBS, SEGMENTS
 from tests import clock, rows
 from tests.rows import HOUR
 

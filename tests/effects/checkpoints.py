@@ -5,7 +5,7 @@ import torch
 
 def animegan(path):
     """AnimeGANv2's generator, narrower: the names of a published state dict."""
-    from effects.models.animegan import Generator
+    from mayfly.effects.models.animegan import Generator
 
     torch.manual_seed(1)
     torch.save(Generator(width=4, blocks=2).state_dict(), path)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from effects.vision import mediapipe_models
+from mayfly.effects.vision import mediapipe_models
 from tests.effects.remembered import Remembered
 
 # Vision's own tests and the contract's ask the models themselves.

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from effects.vision import face_points
+from mayfly.effects.vision import face_points
 from tests.effects.vision import pictures
 
 # The astronaut's hair, in pixels of her picture: its outline, then back along the forehead above the brows.

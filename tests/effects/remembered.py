@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from effects.vision.models import Detection, Models, Region
+from mayfly.effects.vision.models import Detection, Models, Region
 
 if TYPE_CHECKING:
-    from effects.vision.models import Picture, Values
+    from mayfly.effects.vision.models import Picture, Values
 
 MOST = 256  # answers that are kept; a mask has up to two megabytes
 
 
 class Remembered:
-    """Implements effects.vision.models.Models by another provider, which gives the same picture the same answer.
+    """Implements mayfly.effects.vision.models.Models by another provider, which gives the same picture the same answer.
 
     That it does is what tests/effects/vision show, which use none of this.
     """

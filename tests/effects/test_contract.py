@@ -10,11 +10,11 @@ import skimage.data
 import torch
 from PIL import Image
 
-from effects import registry
-from effects.contract import Locality, Media, Parameters
-from effects.errors import NoFace, NoPerson
-from effects.runner import Runner
 from mayfly import local
+from mayfly.effects import registry
+from mayfly.effects.contract import Locality, Media, Parameters
+from mayfly.effects.errors import NoFace, NoPerson
+from mayfly.effects.runner import Runner
 from tests.effects.vision import pictures
 
 LIBRARY = [

@@ -4,9 +4,9 @@ import pytest
 import skimage.data
 import torch
 
-from effects import memory, registry
-from effects.contract import Tiling
-from effects.runner import Runner
+from mayfly.effects import memory, registry
+from mayfly.effects.contract import Tiling
+from mayfly.effects.runner import Runner
 
 LIBRARY = [
     name

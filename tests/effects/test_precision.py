@@ -4,9 +4,9 @@ import pytest
 import skimage.data
 import torch
 
-from effects import precision, registry
-from effects.models.installed import Model
-from effects.runner import Runner
+from mayfly.effects import precision, registry
+from mayfly.effects.models.installed import Model
+from mayfly.effects.runner import Runner
 from tests.effects import checkpoints
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

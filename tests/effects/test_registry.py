@@ -2,9 +2,9 @@
 
 import pytest
 
-from effects import registry
-from effects.contract import Declaration, Effect, Parameters
-from effects.errors import DuplicateEffect, InvalidParameters, UnknownEffect
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Parameters
+from mayfly.effects.errors import DuplicateEffect, InvalidParameters, UnknownEffect
 
 
 class Nothing(Parameters):

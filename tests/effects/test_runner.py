@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from effects.contract import Declaration, Effect, Parameters, Tiling
-from effects.runner import Runner
+from mayfly.effects.contract import Declaration, Effect, Parameters, Tiling
+from mayfly.effects.runner import Runner
 
 
 class Nothing(Parameters):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from effects import tiling
-from effects.contract import Declaration, Effect, Parameters, Tiling
+from mayfly.effects import tiling
+from mayfly.effects.contract import Declaration, Effect, Parameters, Tiling
 
 
 class Blur(Effect[Parameters]):

@@ -16,11 +16,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import engine as engines
-from db import migrate, room
-from db.tables import ASSETS
-from media import storage
-from settings import Settings
+from mayfly.db import engine as engines
+from mayfly.db import migrate, room
+from mayfly.db.tables import ASSETS
+from mayfly.media import storage
+from mayfly.settings import Settings
 from tests import clock, rows
 
 MOUNT_BYTES = 40_000_000

@@ -6,8 +6,8 @@ import io
 
 import sqlalchemy as sa
 
-from db import engine as engines
-from db.tables import ASSETS
+from mayfly.db import engine as engines
+from mayfly.db.tables import ASSETS
 from tests import clock, rows
 from tests.integration.stage import Stage
 

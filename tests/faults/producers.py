@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from mayfly import Client
-from media.sniff import HEAD_BYTES
-from settings import Settings
+from mayfly.media.sniff import HEAD_BYTES
+from mayfly.settings import Settings
 from tests.faults.conftest import Lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.messages import queues
+from mayfly.tasks.messages import queues
 
 for _name in queues.PERIODIC:
     queues.PERIODIC[_name] = 0.5

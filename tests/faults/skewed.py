@@ -7,14 +7,14 @@ import time
 import uuid
 from pathlib import Path
 
-from db import claims
-from db.states import Retention, Stage
-from purge import sweeper
-from settings import Settings
-from tasks import runtime
-from tasks.app import create
-from tasks.attempts.attempt import Attempt
-from tasks.messages import outbox
+from mayfly.db import claims
+from mayfly.db.states import Retention, Stage
+from mayfly.purge import sweeper
+from mayfly.settings import Settings
+from mayfly.tasks import runtime
+from mayfly.tasks.app import create
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.messages import outbox
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from db.states import State
 from mayfly import Client, checks
-from tasks.messages import broker, outbox, sender
+from mayfly.db.states import State
+from mayfly.tasks.messages import broker, outbox, sender
 from tests.faults.overdue import destroyed, overdue
 from tests.faults.own_broker import OwnBroker, started
 from tests.integration.stage import EFFECTS, Stage, opened, wait_for

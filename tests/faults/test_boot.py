@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db.states import State
-from db.tables import PERIODIC_RUNS
+from mayfly.db.states import State
+from mayfly.db.tables import PERIODIC_RUNS
 from tests.faults.overdue import destroyed, overdue
 from tests.faults.proxy import Proxy
 from tests.integration.stage import Stage, opened, wait_for

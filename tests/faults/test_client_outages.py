@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from db import jobs
-from db.errors import DatabaseMissing
-from db.states import State
 from mayfly.client import patience, upload
 from mayfly.client.errors import UploadRefused, WaitTimeout
-from tasks import runtime
-from tasks.errors import BrokerRefused
-from tasks.stages import effect
+from mayfly.db import jobs
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.states import State
+from mayfly.tasks import runtime
+from mayfly.tasks.errors import BrokerRefused
+from mayfly.tasks.stages import effect
 from tests.conftest import mayfly
 from tests.faults.conftest import Lines
 from tests.faults.producers import Source, beside, later, producer

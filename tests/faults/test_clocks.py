@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db import claims, jobs
-from db.states import AssetState, Retention, Stage, State
-from db.tables import ASSETS
-from purge.policy import HOUR
+from mayfly.db import claims, jobs
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import ASSETS
+from mayfly.purge.policy import HOUR
 from tests import clock
 from tests.integration.stage import Stage as Servers
 from tests.integration.stage import opened
@@ -103,7 +103,7 @@ def test_a_producers_wrong_clock_moves_no_deadline(
 
 
 def test_nobody_else_asks_a_machine_for_the_time():
-    """Rows are written and compared by db.clock; what a file calls for itself is monotonic."""
+    """Rows are written and compared by mayfly.db.clock; what a file calls for itself is monotonic."""
     wall = {"datetime.now", "datetime.utcnow", "datetime.today", "time.time", "datetime.datetime.now"}
     asked = []
     for room in ("db", "tasks", "purge", "workers", "mayfly"):

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from db import jobs
-from db.rows import JobRow
-from db.states import State
 from mayfly.client.client import Client
 from mayfly.client.job import Job
-from settings import Settings
+from mayfly.db import jobs
+from mayfly.db.rows import JobRow
+from mayfly.db.states import State
+from mayfly.settings import Settings
+from mayfly.workers.embedded import Embedded
 from tests.conftest import mayfly
-from workers.embedded import Embedded
 
 STOP_SECONDS = 3.0
 BUSY_SECONDS = 7.0  # more on a machine with no core to spare

@@ -13,13 +13,13 @@ import pika
 import psutil
 import pytest
 
-from db.states import State
 from mayfly import Client
-from settings import Settings
-from tasks.app import create
-from tasks.messages import broker, queues
+from mayfly.db.states import State
+from mayfly.settings import Settings
+from mayfly.tasks.app import create
+from mayfly.tasks.messages import broker, queues
+from mayfly.workers.embedded import Embedded
 from tests.integration.stage import Process, Stage, opened, wait_for
-from workers.embedded import Embedded
 
 PHOTOS = "cpu.photo"
 MARK = "content-of-a-stranger"  # nothing that holds it may be logged

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from db import claims, clock, jobs
-from db.errors import KeyTaken
-from db.states import AssetState, Stage, State
-from db.tables import JOBS
 from mayfly import Client, Output
 from mayfly.client.errors import InvalidSource
+from mayfly.db import claims, clock, jobs
+from mayfly.db.errors import KeyTaken
+from mayfly.db.states import AssetState, Stage, State
+from mayfly.db.tables import JOBS
 from tests.faults.producers import Source, beside
 from tests.integration.stage import opened, wait_for
 from tests.integration.test_killed_producer import kill_producer, lapse

@@ -15,20 +15,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-# First: tasks.stages.effect makes a task of each effect that is registered when it is imported.
+# First: mayfly.tasks.stages.effect makes a task of each effect that is registered when it is imported.
 from benchmarks.effects import PassThrough
-from db import assets, jobs, segments
-from db import engine as engines
-from db.states import AssetState, Retention, Stage, State
-from media.storage.folder import FolderStore
-from purge import sweeper
-from purge.destroyer import Destroyer
-from purge.policy import Policy
-from settings import Settings
-from tasks import limits
-from tasks.attempts import attempt, outage, pace
-from tasks.runtime import Runners, Runtime
-from tasks.stages import effect, ingest, video
+from mayfly.db import assets, jobs, segments
+from mayfly.db import engine as engines
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.media.storage.folder import FolderStore
+from mayfly.purge import sweeper
+from mayfly.purge.destroyer import Destroyer
+from mayfly.purge.policy import Policy
+from mayfly.settings import Settings
+from mayfly.tasks import limits
+from mayfly.tasks.attempts import attempt, outage, pace
+from mayfly.tasks.runtime import Runners, Runtime
+from mayfly.tasks.stages import effect, ingest, video
 from tests import rows
 from tests.faults.proxy import Proxy
 from tests.media import clips

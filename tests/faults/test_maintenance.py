@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from db.states import State
+from mayfly.db.states import State
 from tests.faults.conftest import Lines
 from tests.faults.overdue import destroyed, overdue
 from tests.integration.stage import EFFECTS, Process, Stage, wait_for
@@ -44,7 +44,7 @@ def goes(stage: Stage) -> None:
 
 def heavy(worker: Process) -> set[str]:
     """The libraries of torch and of decoders that the process of maintenance has loaded."""
-    (process,) = [one for one in worker.family() if "workers.maintenance" in one.cmdline()]
+    (process,) = [one for one in worker.family() if "mayfly.workers.maintenance" in one.cmdline()]
     loaded = {part for one in process.memory_maps() for part in Path(one.path).parts}
     assert "psycopg_binary" in " ".join(loaded) or "sqlalchemy" in loaded, "libraries are seen"
     assert psutil.Process(process.pid).children() == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from db.states import State
+from mayfly.db.states import State
 from tests.faults.conftest import Lines, behind_proxies
 from tests.integration.stage import wait_for
 

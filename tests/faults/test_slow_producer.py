@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from db.states import State
 from mayfly.client.errors import UploadRefused
-from tasks.messages import outbox
+from mayfly.db.states import State
+from mayfly.tasks.messages import outbox
 from tests.faults.conftest import Lines, behind_proxies
 from tests.faults.producers import Source, later, producer
 from tests.integration.stage import wait_for

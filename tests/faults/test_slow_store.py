@@ -17,8 +17,8 @@ import uuid
 
 import pytest
 
-from media import storage
-from media.errors import StorageUnavailable
+from mayfly.media import storage
+from mayfly.media.errors import StorageUnavailable
 from tests.faults.proxy import Proxy
 
 SPEED = 64_000  # bytes a second

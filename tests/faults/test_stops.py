@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from db.states import State
+from mayfly.db.states import State
 from tests.integration.stage import Process, Stage, opened, wait_for
 
 STOP_SECONDS = 3.0
@@ -49,8 +49,8 @@ def services(worker: Process) -> dict[str, int]:
     # A service's children have its command line.
     for process in psutil.Process(worker.popen.pid).children():
         line = process.cmdline()
-        if "workers.service" in line:
-            found[line[line.index("workers.service") + 1]] = process.pid
+        if "mayfly.workers.service" in line:
+            found[line[line.index("mayfly.workers.service") + 1]] = process.pid
     return found
 
 

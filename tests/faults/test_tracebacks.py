@@ -13,12 +13,12 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from db.errors import DatabaseMissing
-from effects import registry
 from mayfly import Client
 from mayfly.cli.main import app
 from mayfly.client import upload
-from settings import Settings
+from mayfly.db.errors import DatabaseMissing
+from mayfly.effects import registry
+from mayfly.settings import Settings
 from tests.conftest import mayfly
 
 PRIVATE = ("owner-4711", "consent-4711", "key-4711", "4.711")

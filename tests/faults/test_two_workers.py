@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db.states import State
+from mayfly.db.states import State
 from tests.integration.stage import Stage, opened, wait_for
 
 

@@ -12,11 +12,11 @@ import threading
 import time
 from pathlib import Path
 
-from db import jobs
 from mayfly.client.client import Client
-from media.storage import patience
-from media.storage.s3 import S3Store
-from tasks.messages.sender import Sender
+from mayfly.db import jobs
+from mayfly.media.storage import patience
+from mayfly.media.storage.s3 import S3Store
+from mayfly.tasks.messages.sender import Sender
 
 BODY_BYTES = 65_536  # what is sent at once and is larger belongs to the upload
 PARTS = 3  # of the multipart upload

@@ -20,18 +20,18 @@ import psutil
 import sqlalchemy as sa
 import urllib3
 
-from db import assets, jobs
-from db import engine as engines
-from db.rows import AssetRow, JobRow
-from db.tables import ATTEMPTS, JOBS
 from mayfly import Client
-from media import storage
-from media.storage.s3 import S3Store
-from settings import Settings
-from tasks import runtime
-from tasks.app import create
-from tasks.messages import broker, queues
-from workers import plan, scratch
+from mayfly.db import assets, jobs
+from mayfly.db import engine as engines
+from mayfly.db.rows import AssetRow, JobRow
+from mayfly.db.tables import ATTEMPTS, JOBS
+from mayfly.media import storage
+from mayfly.media.storage.s3 import S3Store
+from mayfly.settings import Settings
+from mayfly.tasks import runtime
+from mayfly.tasks.app import create
+from mayfly.tasks.messages import broker, queues
+from mayfly.workers import plan, scratch
 
 HERE = Path(__file__).parent
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import celery
 
 from benchmarks.effects import Nothing
-from effects.contract import Declaration, Effect, Media
-from effects.registry import register
-from tasks.messages import outbox
+from mayfly.effects.contract import Declaration, Effect, Media
+from mayfly.effects.registry import register
+from mayfly.tasks.messages import outbox
 
 if TYPE_CHECKING:
     import torch
 
-    from tasks.runtime import Runtime
+    from mayfly.tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

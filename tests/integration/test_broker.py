@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db.states import State
-from db.tables import JOBS
 from mayfly import Client
-from media.errors import StorageUnavailable
-from tasks.errors import BrokerMissing, TopologyMismatch
-from tasks.messages import broker, dead_letters, outbox, queues
+from mayfly.db.states import State
+from mayfly.db.tables import JOBS
+from mayfly.media.errors import StorageUnavailable
+from mayfly.tasks.errors import BrokerMissing, TopologyMismatch
+from mayfly.tasks.messages import broker, dead_letters, outbox, queues
 from tests.integration.stage import Stage, wait_for
 
 PHOTOS = "cpu.photo"  # the queue of `pass-through` and `stills` on a picture

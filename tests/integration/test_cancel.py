@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from db.states import State
-from tasks.attempts import attempt
+from mayfly.db.states import State
+from mayfly.tasks.attempts import attempt
 from tests.integration.stage import Process, Stage, wait_for
 
 SLACK = 10.0  # seconds, for a machine that does other things as well

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from db.states import AssetState, Retention
-from tasks import runtime
-from tasks.messages import broker, queues
-from tasks.stages import ingest
+from mayfly.db.states import AssetState, Retention
+from mayfly.tasks import runtime
+from mayfly.tasks.messages import broker, queues
+from mayfly.tasks.stages import ingest
 from tests.integration.stage import Process, Stage, ends
 
 OWNER, CONSENT, FILE = "owner-7f3a91", "consent-55d0c2", "wedding-of-anna-schmidt"
@@ -48,7 +48,7 @@ def assert_only_the_result_is_left(stage: Stage, job_id: str) -> None:
 
 
 def receipts(stage: Stage, job_id: str) -> list[str]:
-    from db import assets
+    from mayfly.db import assets
 
     return [receipt.retention for receipt in assets.receipts(stage.engine, [stage.job(job_id).id])]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db import clock
-from db.states import State
-from db.tables import ASSETS, JOBS
-from settings import Settings
-from tasks.messages import outbox, queues
+from mayfly.db import clock
+from mayfly.db.states import State
+from mayfly.db.tables import ASSETS, JOBS
+from mayfly.settings import Settings
+from mayfly.tasks.messages import outbox, queues
 from tests.integration.stage import HERE, Stage, wait_for
 
 POINTS = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db.states import State
-from db.tables import JOBS
-from tasks.messages import dead_letters, queues
+from mayfly.db.states import State
+from mayfly.db.tables import JOBS
+from mayfly.tasks.messages import dead_letters, queues
 from tests.integration.stage import Stage, wait_for
 
 
@@ -27,7 +27,7 @@ def deadly_message(busy: Stage, photo: Path) -> str:
     """A job whose message kills its process before the job is claimed."""
     with pytest.MonkeyPatch.context() as patch:
         # The deadly message takes the place of the job's own.
-        patch.setattr("tasks.messages.sender.Sender.send", lambda _self, _jobs: 0)
+        patch.setattr("mayfly.tasks.messages.sender.Sender.send", lambda _self, _jobs: 0)
         job = busy.queue("pass-through", photo, "owner-of-the-message")
     with busy.engine.begin() as connection:
         # As if it had come back as often as it may: each time takes a minute.

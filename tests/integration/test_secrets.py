@@ -7,7 +7,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from db import engine as engines
+from mayfly.db import engine as engines
 from tests.integration.stage import Stage
 
 

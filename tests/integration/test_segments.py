@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from db import segments
-from db.rows import SegmentRow
-from db.states import Stage as JobStage
-from db.states import State
+from mayfly.db import segments
+from mayfly.db.rows import SegmentRow
+from mayfly.db.states import Stage as JobStage
+from mayfly.db.states import State
 from tests.integration.stage import Process, Stage, opened, wait_for
 from tests.media import clips
 

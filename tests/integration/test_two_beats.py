@@ -7,10 +7,10 @@ import re
 
 import sqlalchemy as sa
 
-from db import assets
-from db.states import State
-from db.tables import PERIODIC_RUNS
-from tasks.messages import queues
+from mayfly.db import assets
+from mayfly.db.states import State
+from mayfly.db.tables import PERIODIC_RUNS
+from mayfly.tasks.messages import queues
 from tests.integration.stage import Process, Stage, wait_for
 
 SLACK = 15.0  # seconds, for a machine that does other things as well

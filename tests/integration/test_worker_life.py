@@ -12,9 +12,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from db.states import State
-from db.tables import JOBS
-from tasks.messages import outbox
+from mayfly.db.states import State
+from mayfly.db.tables import JOBS
+from mayfly.tasks.messages import outbox
 from tests import clock
 from tests.integration.stage import Process, Stage, opened, wait_for
 

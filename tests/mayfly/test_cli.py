@@ -13,16 +13,16 @@ from minio.versioningconfig import VersioningConfig
 from PIL import Image
 from typer.testing import CliRunner
 
-from db import engine as engines
-from db import jobs
-from db.states import State
-from db.tables import ASSETS
 from mayfly import Client
 from mayfly.cli.main import app
-from media import storage
+from mayfly.db import engine as engines
+from mayfly.db import jobs
+from mayfly.db.states import State
+from mayfly.db.tables import ASSETS
+from mayfly.media import storage
+from mayfly.workers import scratch
 from tests import clock
 from tests.conftest import mayfly
-from workers import scratch
 
 
 @pytest.fixture

@@ -65,5 +65,5 @@ def test_a_client_without_torch_checks_submits_and_cancels(embedded, photo):
 
 
 def test_every_effects_declaration_loads_without_torch():
-    names = python(BLOCKED + "from effects import registry; print(*registry.load())").split()
+    names = python(BLOCKED + "from mayfly.effects import registry; print(*registry.load())").split()
     assert {"anime", "enhance"} <= set(names)

@@ -10,11 +10,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from effects.errors import InvalidParameters, UnknownEffect
 from mayfly import local
 from mayfly.client.errors import InvalidSource, InvalidTarget
-from media import sniff
-from media.errors import DamagedMedia, EmptyFile, ResultTooLarge, UnsupportedMedia
+from mayfly.effects.errors import InvalidParameters, UnknownEffect
+from mayfly.media import sniff
+from mayfly.media.errors import DamagedMedia, EmptyFile, ResultTooLarge, UnsupportedMedia
 from tests.media import clips
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 from skimage import data
 from typer.testing import CliRunner
 
-from effects.models import weights
 from mayfly.cli.main import app
-from media import storage
+from mayfly.effects.models import weights
+from mayfly.media import storage
 from tests.effects import checkpoints
 
 
@@ -119,8 +119,8 @@ def test_sharing_needs_a_bucket_and_fills_it(run, tmp_path, monkeypatch):
     assert "MAYFLY_MODELS_URL" in people
     monkeypatch.setenv("MAYFLY_MODELS_URL", f"file://{tmp_path / 'bucket'}")
     assert run("models", "add", source, "--name", "tiny", "--share", *ABOUT)[0] == 0
-    from media import storage
-    from tasks import models
+    from mayfly.media import storage
+    from mayfly.tasks import models
 
     assert models.fetch(storage.connect(f"file://{tmp_path / 'bucket'}"), tmp_path / "there") == ["tiny"]
 

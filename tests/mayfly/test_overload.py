@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from db.errors import Overloaded
-from db.tables import JOBS
 from mayfly import Client, Settings
 from mayfly.cli.console import Exit
 from mayfly.cli.main import app
+from mayfly.db.errors import Overloaded
+from mayfly.db.tables import JOBS
 from tests import clock
 
 BOUNDS = ("owner_waiting_jobs", "owner_waiting_bytes", "waiting_jobs", "waiting_bytes")
@@ -52,7 +52,7 @@ def test_the_command_says_when_to_come_back(embedded, photo, monkeypatch):
 
 
 def test_what_was_counted_is_shown_by_day(embedded, photo):
-    from purge import history
+    from mayfly.purge import history
 
     with Client(embedded) as client:
         client.cancel(client.submit(photo, "sleep"))

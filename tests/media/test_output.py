@@ -7,7 +7,7 @@ import sys
 import pydantic
 import pytest
 
-from media.output import Output
+from mayfly.media.output import Output
 
 
 def test_it_is_plain_data():
@@ -26,6 +26,6 @@ def test_bad_values_are_refused(bad):
 
 
 def test_a_producer_needs_no_torch_for_it():
-    code = "import sys, media.output, media.video.encoders; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    code = "import sys, mayfly.media.output, mayfly.media.video.encoders; print('torch' in sys.modules, 'numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
     assert found.stdout.split() == ["False", "False"]

@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from media import sniff
-from media.errors import EmptyFile, UnsupportedMedia
+from mayfly.media import sniff
+from mayfly.media.errors import EmptyFile, UnsupportedMedia
 from tests.media import clips
 
 

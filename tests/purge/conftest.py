@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from db import jobs
-from media.errors import StorageUnavailable
-from media.storage.folder import FolderStore
+from mayfly.db import jobs
+from mayfly.media.errors import StorageUnavailable
+from mayfly.media.storage.folder import FolderStore
 from tests import clock, rows
 
 

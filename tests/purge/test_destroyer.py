@@ -5,11 +5,11 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from db import assets
-from db.states import AssetState
-from purge import sweeper
-from purge.destroyer import Destroyer
-from purge.sweeper import Sweep
+from mayfly.db import assets
+from mayfly.db.states import AssetState
+from mayfly.purge import sweeper
+from mayfly.purge.destroyer import Destroyer
+from mayfly.purge.sweeper import Sweep
 
 SECRET = "owner-of-nothing"
 

@@ -5,9 +5,9 @@ import datetime
 import pytest
 from pydantic import ValidationError
 
-from db.states import Retention
-from purge.policy import DAY, HOUR, MAXIMUM, Policy
-from settings import Settings
+from mayfly.db.states import Retention
+from mayfly.purge.policy import DAY, HOUR, MAXIMUM, Policy
+from mayfly.settings import Settings
 
 SECOND = datetime.timedelta(seconds=1)
 

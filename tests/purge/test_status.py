@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
-from db import assets, findings, refusals
-from db.tables import PERIODIC_RUNS
-from purge import status
+from mayfly.db import assets, findings, refusals
+from mayfly.db.tables import PERIODIC_RUNS
+from mayfly.purge import status
 from tests import clock
 
 
@@ -63,8 +63,8 @@ def test_what_a_sweep_had_to_mend_is_said_for_ever(engine, uploaded):
 
 
 def test_the_task_is_beats():
-    from tasks import maintenance
-    from tasks.messages import queues
+    from mayfly.tasks import maintenance
+    from mayfly.tasks.messages import queues
 
     assert status.SWEEP == maintenance.SWEEP
     assert 3 * queues.PERIODIC[status.SWEEP] == status.LATE_SECONDS

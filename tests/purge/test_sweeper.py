@@ -5,14 +5,14 @@ import io
 import pytest
 import sqlalchemy as sa
 
-from db import assets, findings, jobs, migrate, refusals, room
-from db import engine as engines
-from db.states import AssetState, Retention, State
-from db.tables import JOBS
-from media.errors import StorageError, StorageUnavailable
-from media.storage.folder import FolderStore
-from purge import sweeper
-from purge.sweeper import Sweep
+from mayfly.db import assets, findings, jobs, migrate, refusals, room
+from mayfly.db import engine as engines
+from mayfly.db.states import AssetState, Retention, State
+from mayfly.db.tables import JOBS
+from mayfly.media.errors import StorageError, StorageUnavailable
+from mayfly.media.storage.folder import FolderStore
+from mayfly.purge import sweeper
+from mayfly.purge.sweeper import Sweep
 from tests import clock, rows
 
 

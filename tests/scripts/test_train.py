@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from effects.models.enhancer import Enhancer
+from mayfly.effects.models.enhancer import Enhancer
 from scripts.train import corpus, enhance, muon
 
 

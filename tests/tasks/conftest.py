@@ -5,13 +5,13 @@ import io
 import pytest
 import sqlalchemy as sa
 
-from db import jobs, segments
-from db.tables import JOBS
-from media.storage.folder import FolderStore
-from purge.destroyer import Destroyer
-from purge.policy import Policy
-from tasks import limits
-from tasks.runtime import Runners, Runtime
+from mayfly.db import jobs, segments
+from mayfly.db.tables import JOBS
+from mayfly.media.storage.folder import FolderStore
+from mayfly.purge.destroyer import Destroyer
+from mayfly.purge.policy import Policy
+from mayfly.tasks import limits
+from mayfly.tasks.runtime import Runners, Runtime
 from tests import rows
 
 

@@ -8,11 +8,11 @@ import io
 import pytest
 from PIL import Image
 
-from effects import registry
-from effects.errors import InvalidParameters
-from effects.shared import inline_pictures
-from media.image import photos
-from tasks import inline
+from mayfly.effects import registry
+from mayfly.effects.errors import InvalidParameters
+from mayfly.effects.shared import inline_pictures
+from mayfly.media.image import photos
+from mayfly.tasks import inline
 
 
 def text(picture, name="PNG", **options):

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from media.limits import Limits
-from settings import Settings
-from tasks import limits
+from mayfly.media.limits import Limits
+from mayfly.settings import Settings
+from mayfly.tasks import limits
 
 
 def test_every_limit_is_a_setting():

@@ -3,12 +3,12 @@
 import pytest
 import sqlalchemy as sa
 
-from db import assets, jobs, periodic
-from db.errors import DatabaseFull, DatabaseMissing
-from db.states import State
-from db.tables import JOBS, PERIODIC_RUNS
-from tasks import maintenance
-from tasks.messages import queues
+from mayfly.db import assets, jobs, periodic
+from mayfly.db.errors import DatabaseFull, DatabaseMissing
+from mayfly.db.states import State
+from mayfly.db.tables import JOBS, PERIODIC_RUNS
+from mayfly.tasks import maintenance
+from mayfly.tasks.messages import queues
 from tests import clock
 
 
@@ -85,7 +85,7 @@ def test_a_server_that_is_away_is_noted(rt, monkeypatch):
 
 
 def test_every_periodic_task_exists_and_its_message_asks():
-    from tasks.app import app
+    from mayfly.tasks.app import app
 
     assert set(maintenance.WORK) == set(maintenance.ASKED) == set(queues.PERIODIC)
     assert all(period > 0 for period in queues.PERIODIC.values())

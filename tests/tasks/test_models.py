@@ -2,11 +2,11 @@
 
 import pytest
 
-from effects.errors import WeightsError
-from effects.models import install, weights
-from media import storage
-from settings import Settings
-from tasks import models
+from mayfly.effects.errors import WeightsError
+from mayfly.effects.models import install, weights
+from mayfly.media import storage
+from mayfly.settings import Settings
+from mayfly.tasks import models
 from tests.effects import checkpoints
 
 
@@ -75,7 +75,7 @@ def test_workers_use_the_folder_and_the_bucket(here, bucket, tmp_path):
 
 def test_without_the_bucket_what_is_there_is_used(here, tmp_path, monkeypatch):
     def silent(_url, **_options):
-        from media.errors import StorageUnavailable
+        from mayfly.media.errors import StorageUnavailable
 
         raise StorageUnavailable("the store does not answer")
 

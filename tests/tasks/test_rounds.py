@@ -5,12 +5,12 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from db import periodic
-from db.errors import DatabaseMissing
-from db.tables import PERIODIC_RUNS
-from tasks import maintenance, rounds
-from tasks.messages import queues
-from tasks.rounds import Rounds
+from mayfly.db import periodic
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.tables import PERIODIC_RUNS
+from mayfly.tasks import maintenance, rounds
+from mayfly.tasks.messages import queues
+from mayfly.tasks.rounds import Rounds
 from tests import clock
 
 SECONDS = 30.0  # that anything may take on a busy machine
@@ -106,7 +106,7 @@ def test_an_error_ends_no_thread_and_is_told_without_its_text(begun, ran, monkey
     monkeypatch.setitem(maintenance.WORK, maintenance.SWEEP, fail)
     begun()
     assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
-    said = [record for record in caplog.records if record.name in ("tasks.rounds", "tasks.maintenance")]
+    said = [record for record in caplog.records if record.name in ("mayfly.tasks.rounds", "mayfly.tasks.maintenance")]
     assert len(said) == 2
     assert "face" not in caplog.text
     assert said[0].exc_info is None

@@ -5,11 +5,11 @@ import uuid
 
 import pytest
 
-from media import storage
-from media.errors import StorageLocked
-from media.storage import bucket_rules
-from tasks import runtime
-from tasks.app import create
+from mayfly.media import storage
+from mayfly.media.errors import StorageLocked
+from mayfly.media.storage import bucket_rules
+from mayfly.tasks import runtime
+from mayfly.tasks.app import create
 
 THEIRS = b"""<LifecycleConfiguration><Rule><ID>theirs</ID><Status>Enabled</Status><Prefix></Prefix>
 <Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>"""
@@ -40,7 +40,7 @@ def test_an_existing_bucket_gets_the_rules_of_uploads(start, caplog):
     store = start(rules=THEIRS)
     names = {rule.findtext("ID") for rule in bucket_rules._rules(store.client, store.bucket)}
     assert {"theirs", "mayfly-input", "mayfly-result"} < names
-    said = [record.getMessage() for record in caplog.records if record.name == "tasks.runtime"]
+    said = [record.getMessage() for record in caplog.records if record.name == "mayfly.tasks.runtime"]
     assert len(said) == 1 and "theirs" in said[0] and "too early" in said[0]
 
 

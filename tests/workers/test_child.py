@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from effects import registry
-from effects.contract import Locality, Media
-from effects.errors import WeightsError
-from tasks.messages import queues
-from tasks.runtime import Runners
-from workers import child
+from mayfly.effects import registry
+from mayfly.effects.contract import Locality, Media
+from mayfly.effects.errors import WeightsError
+from mayfly.tasks.messages import queues
+from mayfly.tasks.runtime import Runners
+from mayfly.workers import child
 
 SERVED = queues.all_queues()
 
@@ -48,7 +48,7 @@ def test_one_that_cannot_be_set_up_is_said_and_left_out(error, caplog):
     runners = Some({"anime": error})
     child.warm(runners, SERVED)
     assert set(runners.used) == on_servers() - {"anime"}
-    (said,) = [record for record in caplog.records if record.name == "workers.child"]
+    (said,) = [record for record in caplog.records if record.name == "mayfly.workers.child"]
     assert said.getMessage().startswith("the effect anime cannot be warmed (")
     assert "secret" not in said.getMessage()
     assert said.exc_info is None
@@ -66,7 +66,7 @@ def test_ingest_needs_no_effect():
 
 FORKED = """
 import os, signal, sys
-from workers import child
+from mayfly.workers import child
 child.load()
 import torch
 assert not torch.cuda.is_initialized()
@@ -74,8 +74,8 @@ torch.set_num_threads(4)
 if os.fork() == 0:
     signal.alarm(40)
     import skimage.data
-    from effects import registry
-    from effects.runner import Runner
+    from mayfly.effects import registry
+    from mayfly.effects.runner import Runner
     torch.nn.functional.conv2d(torch.ones(1, 8, 256, 256), torch.ones(8, 8, 3, 3)).sum()
     portrait = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None]
     assert not Runner(registry.find("retouch")())(portrait, registry.parameters("retouch", {})).equal(portrait)

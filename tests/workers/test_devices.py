@@ -5,9 +5,9 @@ import stat
 
 import pytest
 
-from effects.contract import Tag
-from workers import devices
-from workers.devices import MIB, Gpu
+from mayfly.effects.contract import Tag
+from mayfly.workers import devices
+from mayfly.workers.devices import MIB, Gpu
 
 LISTING = """\
 0, GPU-5a3b6c1e-1111-2222-3333-444455556666, NVIDIA H200, 143771

@@ -9,20 +9,20 @@ import uuid
 
 import pytest
 
-from db import claims, jobs
-from db import engine as engines
-from db.errors import DatabaseMissing
-from db.states import Stage, State
-from errors import FolderRefused
 from mayfly.client.client import Client
-from settings import Settings
-from tasks import maintenance
-from tasks.messages import outbox, queues
+from mayfly.db import claims, jobs
+from mayfly.db import engine as engines
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.states import Stage, State
+from mayfly.errors import FolderRefused
+from mayfly.settings import Settings
+from mayfly.tasks import maintenance
+from mayfly.tasks.messages import outbox, queues
+from mayfly.workers import embedded as module
+from mayfly.workers import scratch
+from mayfly.workers.embedded import AlreadyRunning, Embedded
 from tests import clock
 from tests.conftest import mayfly
-from workers import embedded as module
-from workers import scratch
-from workers.embedded import AlreadyRunning, Embedded
 
 STOP_SECONDS = 3.0
 BUSY_SECONDS = 7.0  # more on a machine with no core to spare
@@ -261,7 +261,7 @@ def test_an_outbox_without_its_database_says_so_once(embedded, monkeypatch, capl
         while len(calls) < 5:
             assert time.monotonic() < end
             time.sleep(0.02)
-    said = [record for record in caplog.records if record.name == "workers.embedded"]
+    said = [record for record in caplog.records if record.name == "mayfly.workers.embedded"]
     assert [record.getMessage() for record in said] == ["database_unreachable: the outbox goes on trying"]
     assert said[0].exc_info is None
 

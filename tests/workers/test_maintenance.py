@@ -6,37 +6,37 @@ import sys
 
 import pytest
 
-from media.errors import StorageUnavailable
-from tasks import runtime
-from tasks.app import app
-from workers import maintenance, opening
+from mayfly.media.errors import StorageUnavailable
+from mayfly.tasks import runtime
+from mayfly.tasks.app import app
+from mayfly.workers import maintenance, opening
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "cv2", "mediapipe", "safetensors", "skimage", "ffmpeg", "spandrel"}
 # Of ours: what decodes, and what runs decoders.
 OURS = {
-    "media.image.codec",
-    "media.video.coders",
-    "media.video.probe",
-    "media.video.video",
-    "media.video.ffmpeg",
-    "media.children.process",
-    "media.video.segments",
+    "mayfly.media.image.codec",
+    "mayfly.media.video.coders",
+    "mayfly.media.video.probe",
+    "mayfly.media.video.video",
+    "mayfly.media.video.ffmpeg",
+    "mayfly.media.children.process",
+    "mayfly.media.video.segments",
 }
 ALSO = {
-    "tasks.stages.effect",
-    "tasks.stages.ingest",
-    "tasks.stages.join",
-    "tasks.stages.video",
-    "tasks.attempts.attempt",
-    "effects.runner",
+    "mayfly.tasks.stages.effect",
+    "mayfly.tasks.stages.ingest",
+    "mayfly.tasks.stages.join",
+    "mayfly.tasks.stages.video",
+    "mayfly.tasks.attempts.attempt",
+    "mayfly.effects.runner",
 }
 
 SCRIPT = """
 import json, sys, threading
-from settings import Settings
-from tasks.rounds import Rounds
-from workers import maintenance
-from tasks.app import app
+from mayfly.settings import Settings
+from mayfly.tasks.rounds import Rounds
+from mayfly.workers import maintenance
+from mayfly.tasks.app import app
 
 settings = Settings()
 maintenance.learn_effects(settings)
@@ -46,15 +46,15 @@ rounds = Rounds(rt)
 rounds.start()
 app.loader.import_default_modules()
 # A job of every stage goes through the outbox and the purge.
-from db import jobs
-from tasks import maintenance as periodic
-from tasks.messages import outbox
-from purge import sweeper
-import media.storage.s3
+from mayfly.db import jobs
+from mayfly.tasks import maintenance as periodic
+from mayfly.tasks.messages import outbox
+from mayfly.purge import sweeper
+import mayfly.media.storage.s3
 outbox.resend(rt)
 sweeper.sweep(rt.engine, rt.store)
 rounds.stop(30)
-from effects import registry
+from mayfly.effects import registry
 registry.load(settings.effect_modules)
 print(json.dumps([sorted(sys.modules), sorted(name for name in app.tasks if not name.startswith("celery."))]))
 """
@@ -64,7 +64,7 @@ def test_it_loads_no_torch_and_no_decoder(embedded):
     ran = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=True)
     modules, tasks = json.loads(ran.stdout)
     found = set(modules)
-    assert "tasks.maintenance" in found
+    assert "mayfly.tasks.maintenance" in found
     assert not {name.partition(".")[0] for name in found} & HEAVY
     assert not found & (OURS | ALSO)
     assert tasks == ["jobs.bury", "jobs.resend", "purge.forget", "purge.sweep"]
@@ -100,7 +100,7 @@ def test_it_opens_when_the_store_is_back(embedded, monkeypatch, caplog):
     monkeypatch.setattr(runtime, "start", away)
     monkeypatch.setattr(opening, "FIRST_SECONDS", 0.01)
     maintenance.opened(embedded).close()
-    said = [record.getMessage() for record in caplog.records if record.name == "workers.maintenance"]
+    said = [record.getMessage() for record in caplog.records if record.name == "mayfly.workers.maintenance"]
     assert said == [f"{StorageUnavailable.code}; maintenance begins once it is back"]
 
 

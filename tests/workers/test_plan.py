@@ -2,10 +2,10 @@
 
 import pytest
 
-from effects.contract import Tag
-from tasks.messages import queues
-from workers import plan
-from workers.devices import MIB, Gpu
+from mayfly.effects.contract import Tag
+from mayfly.tasks.messages import queues
+from mayfly.workers import plan
+from mayfly.workers.devices import MIB, Gpu
 
 SMALL = Gpu(0, "GPU-small", "a", 8_000 * MIB)
 LARGE = Gpu(1, "GPU-large", "b", 80_000 * MIB)

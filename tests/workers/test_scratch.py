@@ -11,14 +11,14 @@ import time
 
 import pytest
 
-import folders
-from errors import FolderRefused
-from workers import scratch
-from workers.scratch import Slot
+from mayfly import folders
+from mayfly.errors import FolderRefused
+from mayfly.workers import scratch
+from mayfly.workers.scratch import Slot
 
 WORKER = """
 import os, sys, pathlib, subprocess, time
-from workers.scratch import Slot
+from mayfly.workers.scratch import Slot
 slot = Slot.take(pathlib.Path(sys.argv[1]))
 (slot.path / "film.mp4").write_bytes(b"x")
 print(slot.path.name, flush=True)
@@ -27,7 +27,7 @@ time.sleep(120)
 
 SERVICE = """
 import sys, pathlib, time
-from workers.scratch import Slot
+from mayfly.workers.scratch import Slot
 slot = Slot.share(pathlib.Path(sys.argv[1]))
 print("shared", flush=True)
 time.sleep(120)

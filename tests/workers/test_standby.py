@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from db.states import State
 from mayfly.client.client import Client
+from mayfly.db.states import State
+from mayfly.workers.embedded import AlreadyRunning, Embedded
+from mayfly.workers.standby import Standby
 from tests.conftest import mayfly
-from workers.embedded import AlreadyRunning, Embedded
-from workers.standby import Standby
 
 
 def wait_working(standby):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from workers import parents, supervisor
-from workers.plan import Service
-from workers.supervisor import Supervisor, reason, restart_pause
+from mayfly.workers import parents, supervisor
+from mayfly.workers.plan import Service
+from mayfly.workers.supervisor import Supervisor, reason, restart_pause
 
 SERVICE = Service(name="cpu-photo", queues=("cpu.photo",), concurrency=1)
 
@@ -128,7 +128,7 @@ def test_a_process_ends_with_its_parent(tmp_path, late):
     child = f"""
 import os, signal, time
 from pathlib import Path
-from workers import parents
+from mayfly.workers import parents
 parent = int(os.environ["PARENT"])
 if {late}:
     while os.getppid() == parent: time.sleep(0.01)

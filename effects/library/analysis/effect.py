@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import pydantic
 from pydantic import Field
 
-from effects import registry
-from effects.contract import Declaration, Effect, Locality, Media, Parameters
-from effects.lazy import torch
-from effects.vision import finder
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Locality, Media, Parameters
+from mayfly.effects.lazy import torch
+from mayfly.effects.vision import finder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from effects.vision.types import Face
+    from mayfly.effects.vision.types import Face
 
 # By which words are chosen; the figures beside them are the measure itself.
 _SHARP, _SOFT = 0.5, 0.32
@@ -144,7 +144,7 @@ class Analyse(Effect[AnalysisParameters]):
         self._finder = finder.Finder()
 
     def report(self, frame: Tensor, params: AnalysisParameters) -> Analysis:
-        from effects.library.analysis import measures
+        from mayfly.effects.library.analysis import measures
 
         picture = frame.permute(1, 2, 0).contiguous().cpu().numpy()
         height, width = picture.shape[:2]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from effects.library.anime import flow, lines
-from effects.shared import blur, colour, edge_preserving
+from mayfly.effects.library.anime import flow, lines
+from mayfly.effects.shared import blur, colour, edge_preserving
 
 if TYPE_CHECKING:
-    from effects.library.anime.features import Features
-    from effects.library.anime.parameters import AnimeParameters
+    from mayfly.effects.library.anime.features import Features
+    from mayfly.effects.library.anime.parameters import AnimeParameters
 
 # Drawn on a grid of about this many pixels squared: more costs time, and a drawing has no finer detail.
 _WORK_SIDE = 640

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from effects.library.anime import canvas, flow, tone
-from effects.shared import blur, colour, edge_preserving
+from mayfly.effects.library.anime import canvas, flow, tone
+from mayfly.effects.shared import blur, colour, edge_preserving
 
 if TYPE_CHECKING:
-    from effects.library.anime.canvas import Canvas
-    from effects.library.anime.parameters import AnimeParameters
+    from mayfly.effects.library.anime.canvas import Canvas
+    from mayfly.effects.library.anime.parameters import AnimeParameters
 
 
 def draw(given: Canvas, params: AnimeParameters) -> Tensor:

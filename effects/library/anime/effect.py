@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from effects import registry
-from effects.contract import Declaration, Effect, Tag
-from effects.lazy import torch
-from effects.library.anime.parameters import AnimeParameters
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Tag
+from mayfly.effects.lazy import torch
+from mayfly.effects.library.anime.parameters import AnimeParameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from effects.shared.temporal import Memory
-    from effects.vision.smoothing import FaceTracks
-    from effects.vision.types import Face
+    from mayfly.effects.shared.temporal import Memory
+    from mayfly.effects.vision.smoothing import FaceTracks
+    from mayfly.effects.vision.types import Face
 
 # The least face that is searched for, as a share of the picture's longer side; smaller ones have no room for lines.
 _LEAST_FACE = 0.1
@@ -34,12 +34,12 @@ class Anime(Effect[AnimeParameters]):
         neutral={"strength": 0},
         tag=Tag.GPU,
         batch=4,
-        # effects.shared.temporal.CONTEXT, which cannot be imported without torch.
+        # mayfly.effects.shared.temporal.CONTEXT, which cannot be imported without torch.
         temporal_context=10,
     )
 
     def setup(self, device: torch.device) -> None:
-        from effects.vision.finder import Finder
+        from mayfly.effects.vision.finder import Finder
 
         self._finder = Finder()
 
@@ -55,8 +55,8 @@ class Anime(Effect[AnimeParameters]):
         return _Memory(None, None)
 
     def apply_next(self, frames: Tensor, params: AnimeParameters, memory: _Memory) -> tuple[Tensor, _Memory]:
-        from effects.shared import temporal
-        from effects.vision import smoothing
+        from mayfly.effects.shared import temporal
+        from mayfly.effects.vision import smoothing
 
         if not params.draws:
             return frames.clone(), memory
@@ -94,8 +94,8 @@ class _Memory:
 
 
 def _draw(frames: Tensor, params: AnimeParameters, found: Sequence[Sequence[Face]]) -> Tensor:
-    from effects.library.anime import canvas, cel, faces, generator, ink, watercolour
-    from effects.models import installed
+    from mayfly.effects.library.anime import canvas, cel, faces, generator, ink, watercolour
+    from mayfly.effects.models import installed
 
     if params.model:
         drawn = generator.draw(frames, installed.get(params.model, frames.device, installed.DRAW))

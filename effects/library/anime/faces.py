@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from effects.library.anime.canvas import Canvas
-from effects.library.anime.features import Features
-from effects.shared import blur, colour
-from effects.vision import face_points as points
-from effects.vision.types import Face
+from mayfly.effects.library.anime.canvas import Canvas
+from mayfly.effects.library.anime.features import Features
+from mayfly.effects.shared import blur, colour
+from mayfly.effects.vision import face_points as points
+from mayfly.effects.vision.types import Face
 
 # Of float32.
 Mask = npt.NDArray[Any]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 
 def structure_tensor(image: Tensor, sigma: float) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from effects.shared import blur, colour, edge_preserving
+from mayfly.effects.shared import blur, colour, edge_preserving
 
 # Drawn on a grid of at most about this many pixels squared: the generator looks at the whole picture at once.
 _WORK_SIDE = 1280

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from effects.library.anime import canvas, paper
-from effects.shared import blur, colour, edge_preserving
+from mayfly.effects.library.anime import canvas, paper
+from mayfly.effects.shared import blur, colour, edge_preserving
 
 if TYPE_CHECKING:
-    from effects.library.anime.canvas import Canvas
-    from effects.library.anime.parameters import AnimeParameters
+    from mayfly.effects.library.anime.canvas import Canvas
+    from mayfly.effects.library.anime.parameters import AnimeParameters
 
 _PAPER = (0.972, 0.958, 0.925)
 _INK = (0.085, 0.085, 0.105)

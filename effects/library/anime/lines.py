@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from effects.library.anime import flow
-from effects.shared import blur
+from mayfly.effects.library.anime import flow
+from mayfly.effects.shared import blur
 
 
 def flow_lines(

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 
 def noise(like: Tensor, cell: float, seed: int) -> Tensor:

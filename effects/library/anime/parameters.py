@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from effects.contract import Parameters
-from effects.models import weights
+from mayfly.effects.contract import Parameters
+from mayfly.effects.models import weights
 
 
 class AnimeParameters(Parameters):

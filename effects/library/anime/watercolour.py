@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.library.anime import canvas, paper, tone
-from effects.shared import blur, colour, edge_preserving
+from mayfly.effects.library.anime import canvas, paper, tone
+from mayfly.effects.shared import blur, colour, edge_preserving
 
 if TYPE_CHECKING:
-    from effects.library.anime.canvas import Canvas
-    from effects.library.anime.parameters import AnimeParameters
+    from mayfly.effects.library.anime.canvas import Canvas
+    from mayfly.effects.library.anime.parameters import AnimeParameters
 
 _PAPER = (0.99, 0.985, 0.965)
 _PENCIL = (0.33, 0.29, 0.30)

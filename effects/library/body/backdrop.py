@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from effects.library.body import inpaint
-from effects.shared import blur
+from mayfly.effects.library.body import inpaint
+from mayfly.effects.shared import blur
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from effects.library.body import body_shape
-from effects.library.body.body_shape import smoothstep
+from mayfly.effects.library.body import body_shape
+from mayfly.effects.library.body.body_shape import smoothstep
 
 if TYPE_CHECKING:
-    from effects.library.body.body_shape import Body, Bone, Values
+    from mayfly.effects.library.body.body_shape import Body, Bone, Values
 
 # Changes at ±1, as shares of the part's width, of the legs' length, of the head's size, of the shoulders' width.
 _WAIST, _HIPS, _CHEST, _SHOULDERS, _ARMS, _LEGS, _HEAD = 0.22, 0.18, 0.18, 0.17, 0.25, 0.15, 0.15
@@ -45,7 +45,7 @@ def moves(body: Body, change: Change, box: tuple[int, int, int, int], size: tupl
     """Where the person's new pixels come from.
 
     Args:
-        body: from effects.library.body.body_shape.measure.
+        body: from mayfly.effects.library.body.body_shape.measure.
         change: what to change.
         box: the person's: left, top, right, bottom in pixels.
         size: the frame's height and width.

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from effects.vision import pose_points as joint
+from mayfly.effects.vision import pose_points as joint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from effects.vision.types import Pose
+    from mayfly.effects.vision.types import Pose
 
     Values = NDArray[np.float32]
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from effects import registry
-from effects.contract import Declaration, Effect, Parameters, Tag
-from effects.errors import NoPerson
-from effects.lazy import torch
-from effects.vision import scene, smoothing
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Parameters, Tag
+from mayfly.effects.errors import NoPerson
+from mayfly.effects.lazy import torch
+from mayfly.effects.vision import scene, smoothing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from effects.library.body.reshape import Fill
-    from effects.vision.finder import Finder
+    from mayfly.effects.library.body.reshape import Fill
+    from mayfly.effects.vision.finder import Finder
 
 _PARTS = ("slim", "waist", "hips", "chest", "shoulders", "arms", "legs", "head", "posture")
 
@@ -67,7 +67,7 @@ class Body(Effect[BodyParameters]):
     _finder: Finder
 
     def setup(self, device: torch.device) -> None:
-        from effects.vision import finder
+        from mayfly.effects.vision import finder
 
         self._finder = finder.Finder()
 
@@ -91,7 +91,7 @@ class Body(Effect[BodyParameters]):
     def _next(
         self, frame: Tensor, params: BodyParameters, memory: _Memory, *, is_video: bool
     ) -> tuple[Tensor, _Memory]:
-        from effects.library.body import body_field, reshape
+        from mayfly.effects.library.body import body_field, reshape
 
         picture = frame[0]
         poses, pose = smoothing.track_pose(memory.pose, picture, self._finder.pose(picture))

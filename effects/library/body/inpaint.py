@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 if TYPE_CHECKING:
     from torch import Tensor

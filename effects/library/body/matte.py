@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 if TYPE_CHECKING:
     from torch import Tensor

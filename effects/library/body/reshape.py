@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from effects.library.body import backdrop, body_field, body_shape, matte
-from effects.shared import blur
+from mayfly.effects.library.body import backdrop, body_field, body_shape, matte
+from mayfly.effects.shared import blur
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from effects.library.body.body_field import Change
-    from effects.library.body.body_shape import Values
-    from effects.vision.types import Pose
+    from mayfly.effects.library.body.body_field import Change
+    from mayfly.effects.library.body.body_shape import Values
+    from mayfly.effects.vision.types import Pose
 
 # Edges and fills are found at so many pixels along the longer side of what moves.
 _WORK_SIDE = 208

@@ -1,4 +1,4 @@
 """Enlarges pictures with more detail than interpolation gives, restores damaged ones, and lights dark ones."""
 
-from effects.library.enhance.effect import Enhance as Enhance
-from effects.library.enhance.effect import EnhanceParameters as EnhanceParameters
+from mayfly.effects.library.enhance.effect import Enhance as Enhance
+from mayfly.effects.library.enhance.effect import EnhanceParameters as EnhanceParameters

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 # Pixels to each side that the filter looks at.
 RADIUS = 12

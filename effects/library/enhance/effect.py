@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import pydantic
 from pydantic import Field
 
-from effects import precision, registry
-from effects.contract import Declaration, Effect, Parameters, Tag, Tiling
-from effects.errors import InvalidParameters
-from effects.lazy import torch
-from effects.models import weights
+from mayfly.effects import precision, registry
+from mayfly.effects.contract import Declaration, Effect, Parameters, Tag, Tiling
+from mayfly.effects.errors import InvalidParameters
+from mayfly.effects.lazy import torch
+from mayfly.effects.models import weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from effects.models.enhancer import Enhancer
-    from effects.shared.temporal import Memory
+    from mayfly.effects.models.enhancer import Enhancer
+    from mayfly.effects.shared.temporal import Memory
 
 # A result of more pixels fits in no picture format's reader, and in few memories.
 _MOST_PIXELS = 256_000_000
@@ -82,12 +82,12 @@ class Enhance(Effect[EnhanceParameters]):
         # The restoring network folds 2×2 pixels into one.
         multiple=2,
         batch=2,
-        # effects.shared.temporal.CONTEXT, which cannot be imported without torch.
+        # mayfly.effects.shared.temporal.CONTEXT, which cannot be imported without torch.
         temporal_context=10,
     )
 
     def setup(self, device: torch.device) -> None:
-        from effects.vision.finder import Finder
+        from mayfly.effects.vision.finder import Finder
 
         self._dtype = precision.for_corrections(device)
         self._restore = self._network("enhance-x1", device)
@@ -95,7 +95,7 @@ class Enhance(Effect[EnhanceParameters]):
         self._finder = Finder()
 
     def _network(self, name: str, device: torch.device) -> Enhancer:
-        from effects.models import enhancer
+        from mayfly.effects.models import enhancer
 
         network = enhancer.build(weights.entry(name).architecture)
         network.load_state_dict(weights.load(name))
@@ -106,7 +106,7 @@ class Enhance(Effect[EnhanceParameters]):
     def scale(self, params: EnhanceParameters) -> int:
         if params.model is None:
             return super().scale(params)
-        from effects.models import installed
+        from mayfly.effects.models import installed
 
         return installed.scale(params.model)
 
@@ -126,7 +126,7 @@ class Enhance(Effect[EnhanceParameters]):
     def apply_next(
         self, frames: Tensor, params: EnhanceParameters, memory: Memory | None
     ) -> tuple[Tensor, Memory | None]:
-        from effects.shared import temporal
+        from mayfly.effects.shared import temporal
 
         if not (params.strength or params.deblur or params.low_light):
             return self.apply(frames, params), memory
@@ -134,7 +134,7 @@ class Enhance(Effect[EnhanceParameters]):
         return self.apply(steady, params), memory
 
     def _apply(self, frames: Tensor, params: EnhanceParameters) -> Tensor:
-        from effects import tiling
+        from mayfly.effects import tiling
 
         if params.low_light:
             frames = self._lit(frames, params.low_light)
@@ -156,7 +156,7 @@ class Enhance(Effect[EnhanceParameters]):
 
     def halo(self, params: EnhanceParameters) -> int:
         """How far away, in input pixels, lies what a pixel of the result depends on; even."""
-        from effects.library.enhance import deblur
+        from mayfly.effects.library.enhance import deblur
 
         reach = deblur.RADIUS if params.deblur else 0
         if params.scale == 1 or params.denoise:
@@ -168,8 +168,8 @@ class Enhance(Effect[EnhanceParameters]):
         return reach + reach % 2
 
     def _enhanced(self, frames: Tensor, params: EnhanceParameters) -> Tensor:
-        from effects.library.enhance import deblur
-        from effects.models import enhancer
+        from mayfly.effects.library.enhance import deblur
+        from mayfly.effects.models import enhancer
 
         denoise = 1.0 if params.scale == 1 else params.denoise
         frames = self._corrected(self._restore, frames, frames, params.strength * denoise)
@@ -186,9 +186,9 @@ class Enhance(Effect[EnhanceParameters]):
 
     def _lit(self, frames: Tensor, amount: float) -> Tensor:
         """More light, and less of the grain that it would show."""
-        from effects import tiling
-        from effects.library.enhance import illumination
-        from effects.shared import blur
+        from mayfly.effects import tiling
+        from mayfly.effects.library.enhance import illumination
+        from mayfly.effects.shared import blur
 
         lit, gain = illumination.raised(frames, amount)
         radius = self._restore.radius
@@ -203,8 +203,8 @@ class Enhance(Effect[EnhanceParameters]):
         return torch.lerp(lit, clean, blur.smoothstep(1.2, 3, gain))
 
     def _by_model(self, frames: Tensor, name: str, strength: float) -> Tensor:
-        from effects import tiling
-        from effects.models import enhancer, installed
+        from mayfly.effects import tiling
+        from mayfly.effects.models import enhancer, installed
 
         model = installed.get(name, frames.device, installed.ENLARGE, installed.RESTORE)
         plain = enhancer.interpolate(frames, model.scale)
@@ -215,8 +215,8 @@ class Enhance(Effect[EnhanceParameters]):
         return result if strength == 1 else torch.lerp(plain, result, strength)
 
     def _with_faces(self, frame: Tensor, params: EnhanceParameters) -> Tensor:
-        from effects.library.enhance import portraits
-        from effects.models import installed
+        from mayfly.effects.library.enhance import portraits
+        from mayfly.effects.models import installed
 
         assert params.face_model is not None
         model = installed.get(params.face_model, frame.device, installed.FACE)

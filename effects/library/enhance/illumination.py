@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from effects.shared import blur, edge_preserving
+from mayfly.effects.shared import blur, edge_preserving
 
 # The illumination is estimated on a grid of about this many pixels squared.
 _GRID = 320

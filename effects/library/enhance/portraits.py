@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from effects.vision import face_points as points
-from effects.vision.types import Face
+from mayfly.effects.vision import face_points as points
+from mayfly.effects.vision.types import Face
 
 Matrix = npt.NDArray[Any]
 

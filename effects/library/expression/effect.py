@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from effects import registry
-from effects.contract import Declaration, Effect, Parameters, Tag
-from effects.vision import finder, smoothing
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Parameters, Tag
+from mayfly.effects.vision import finder, smoothing
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from effects.library.expression.muscles import Expression as Change
-    from effects.vision.types import Face
+    from mayfly.effects.library.expression.muscles import Expression as Change
+    from mayfly.effects.vision.types import Face
 
 # The least face that is worth it, as a share of the picture's longer side.
 _SMALLEST = 0.05
@@ -41,7 +41,7 @@ class ExpressionParameters(Parameters):
     @property
     def change(self) -> Change:
         """What the faces are asked to show."""
-        from effects.library.expression import muscles
+        from mayfly.effects.library.expression import muscles
 
         return muscles.Expression(**self.model_dump(exclude={"face", "missing"}))
 
@@ -84,7 +84,7 @@ class Expression(Effect[ExpressionParameters]):
 
 def _express(frame: Tensor, faces: list[Face], params: ExpressionParameters) -> None:
     """Change faces of one (1, 3, H, W) frame in place."""
-    from effects.library.expression import expressions
+    from mayfly.effects.library.expression import expressions
 
     for face in faces:
         expressions.change(frame, face, params.change)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.library.expression import eyeballs, face_field, mouth_inside, muscles
-from effects.vision import boxes
-from effects.vision.types import Face
+from mayfly.effects.library.expression import eyeballs, face_field, mouth_inside, muscles
+from mayfly.effects.vision import boxes
+from mayfly.effects.vision.types import Face
 
 # Shifts in pixels below which a pixel stays exactly as it is.
 _LEAST = 0.02

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.library.expression import outlines
-from effects.shared import blur
-from effects.vision import boxes
-from effects.vision import face_points as names
+from mayfly.effects.library.expression import outlines
+from mayfly.effects.shared import blur
+from mayfly.effects.vision import boxes
+from mayfly.effects.vision import face_points as names
 
 if TYPE_CHECKING:
-    from effects.vision.types import Points
+    from mayfly.effects.vision.types import Points
 
 _EYES = (
     (names.RIGHT_EYE, names.RIGHT_IRIS, names.RIGHT_EYE_OUTER, names.RIGHT_EYE_INNER),

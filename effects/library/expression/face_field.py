@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur
-from effects.vision import boxes
-from effects.vision import face_points as names
+from mayfly.effects.shared import blur
+from mayfly.effects.vision import boxes
+from mayfly.effects.vision import face_points as names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from effects.vision.types import Points
+    from mayfly.effects.vision.types import Points
 
     Box = tuple[int, int, int, int]
     Floats = NDArray[np.float64]

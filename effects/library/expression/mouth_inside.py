@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.library.expression import outlines
-from effects.shared import blur
-from effects.vision import boxes
-from effects.vision import face_points as names
+from mayfly.effects.library.expression import outlines
+from mayfly.effects.shared import blur
+from mayfly.effects.vision import boxes
+from mayfly.effects.vision import face_points as names
 
 if TYPE_CHECKING:
-    from effects.vision.types import Points
+    from mayfly.effects.vision.types import Points
 
 # In widths of the mouth: an opening below which no teeth are seen, and how long upper teeth look.
 _SEEN, _TEETH = 0.045, 0.12

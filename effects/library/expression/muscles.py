@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from effects.vision import face_points as names
+from mayfly.effects.vision import face_points as names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from effects.vision.types import Face, Points
+    from mayfly.effects.vision.types import Face, Points
 
     Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from effects.vision.types import Points
+    from mayfly.effects.vision.types import Points
 
 # Fractions of a pixel that OpenCV's polygons know, as a power of two; pixels are drawn so many times as fine.
 _SHIFT, _FINER = 4, 4

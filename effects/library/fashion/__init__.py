@@ -1,4 +1,4 @@
 """Recolours what a person wears, or makes it of another fabric or pattern; folds, skin, hair and background stay."""
 
-from effects.library.fashion.effect import Fashion as Fashion
-from effects.library.fashion.effect import FashionParameters as FashionParameters
+from mayfly.effects.library.fashion.effect import Fashion as Fashion
+from mayfly.effects.library.fashion.effect import FashionParameters as FashionParameters

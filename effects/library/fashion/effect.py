@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from effects import registry
-from effects.contract import Declaration, Effect, Media, Parameters, Tag
-from effects.errors import InvalidParameters, NoPerson
-from effects.lazy import torch
-from effects.models import weights
-from effects.shared import inline_pictures
-from effects.vision import smoothing
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Media, Parameters, Tag
+from mayfly.effects.errors import InvalidParameters, NoPerson
+from mayfly.effects.lazy import torch
+from mayfly.effects.models import weights
+from mayfly.effects.shared import inline_pictures
+from mayfly.effects.vision import smoothing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from effects.library.fashion.garment_masks import Garment
-    from effects.library.fashion.garments import Part
-    from effects.library.fashion.recolour import Fabric
-    from effects.vision.finder import Finder
-    from effects.vision.types import Pose
+    from mayfly.effects.library.fashion.garment_masks import Garment
+    from mayfly.effects.library.fashion.garments import Part
+    from mayfly.effects.library.fashion.recolour import Fabric
+    from mayfly.effects.vision.finder import Finder
+    from mayfly.effects.vision.types import Pose
 
 _COLOUR = r"^#[0-9a-fA-F]{6}$"
 Pattern = Literal["none", "stripes", "hoops", "checks", "tartan", "dots", "denim", "knit", "herringbone", "flowers"]
@@ -126,7 +126,7 @@ class Fashion(Effect[FashionParameters]):
     _finder: Finder
 
     def setup(self, device: torch.device) -> None:
-        from effects.vision import finder
+        from mayfly.effects.vision import finder
 
         self._finder = finder.Finder()
 
@@ -151,7 +151,7 @@ class Fashion(Effect[FashionParameters]):
         self, frame: Tensor, params: FashionParameters, memory: _Memory, *, is_video: bool
     ) -> tuple[Tensor, _Memory]:
         """One frame, (1, 3, H, W), dressed; an error where it is a picture and nobody is there to dress."""
-        from effects.library.fashion import garment_masks
+        from mayfly.effects.library.fashion import garment_masks
 
         picture = frame[0]
         poses, pose = smoothing.track_pose(memory.pose, picture, self._finder.pose(picture))
@@ -187,8 +187,8 @@ def _is_neutral(params: FashionParameters) -> bool:
 
 def _followed(before: tuple[_Worn, ...], frame: Tensor, garment: Garment) -> _Worn:
     """A garment with its mask and its lightness smoothed over time."""
-    from effects.library.fashion import recolour
-    from effects.shared import colour
+    from mayfly.effects.library.fashion import recolour
+    from mayfly.effects.shared import colour
 
     old = next((worn for worn in before if worn.garment.part == garment.part), None)
     mask, alpha = smoothing.track_mask(None if old is None else old.mask, frame[0], garment.alpha)
@@ -200,7 +200,7 @@ def _followed(before: tuple[_Worn, ...], frame: Tensor, garment: Garment) -> _Wo
 
 
 def _small(image: Tensor) -> Tensor:
-    from effects.shared import blur
+    from mayfly.effects.shared import blur
 
     factor = min(1.0, _FIT_SIDE / blur.area_root(image))
     return blur.reduce(image, (max(1, round(image.shape[-2] * factor)), max(1, round(image.shape[-1] * factor))))
@@ -208,8 +208,8 @@ def _small(image: Tensor) -> Tensor:
 
 def _dressed(frame: Tensor, worn: tuple[_Worn, ...], pose: Pose, params: FashionParameters) -> Tensor:
     """The frame with its garments in their new look."""
-    from effects.library.fashion import recolour
-    from effects.shared import colour
+    from mayfly.effects.library.fashion import recolour
+    from mayfly.effects.shared import colour
 
     lab = colour.srgb_to_oklab(frame)
     result = frame
@@ -222,7 +222,7 @@ def _dressed(frame: Tensor, worn: tuple[_Worn, ...], pose: Pose, params: Fashion
 
 def _painted(frame: Tensor, worn: tuple[_Worn, ...], params: FashionParameters) -> Tensor:
     """The frame with what the prompt says where its garments are."""
-    from effects.models import try_on
+    from mayfly.effects.models import try_on
 
     assert params.prompt is not None and params.model is not None
     model = try_on.get(params.model, frame.device)
@@ -244,7 +244,7 @@ def _painted(frame: Tensor, worn: tuple[_Worn, ...], params: FashionParameters) 
 
 def _look(lab: Tensor, alpha: Tensor, usual: float, pose: Pose, params: FashionParameters) -> Tensor:
     """The new cloth everywhere, in the light of the old one: (1, 3, H, W) OKLab."""
-    from effects.library.fashion import recolour
+    from mayfly.effects.library.fashion import recolour
 
     fabric = _fabric(params.fabric)
     small, weight = _small(lab), _small(alpha)
@@ -264,9 +264,9 @@ def _look(lab: Tensor, alpha: Tensor, usual: float, pose: Pose, params: FashionP
 
 def _patterned(lab: Tensor, ground: Tensor, pose: Pose, params: FashionParameters) -> Tensor:
     """The evenly lit cloth, laid out from the neck along the shoulders, bent by folds: (1, 3, H, W) OKLab."""
-    from effects.library.fashion import garments, recolour, weaves
-    from effects.shared import colour
-    from effects.vision import pose_points as joint
+    from mayfly.effects.library.fashion import garments, recolour, weaves
+    from mayfly.effects.shared import colour
+    from mayfly.effects.vision import pose_points as joint
 
     size = garments.span(pose)
     repeat = max(2.0, _REPEAT * params.pattern_size * size)
@@ -294,7 +294,7 @@ def _patterned(lab: Tensor, ground: Tensor, pose: Pose, params: FashionParameter
 
 
 def _fabric(name: str) -> Fabric:
-    from effects.library.fashion import recolour
+    from mayfly.effects.library.fashion import recolour
 
     return {
         "own": recolour.Fabric(),
@@ -306,7 +306,7 @@ def _fabric(name: str) -> Fabric:
 
 def _oklab(text: str, like: Tensor) -> Tensor:
     """A colour as (1, 3, 1, 1) OKLab."""
-    from effects.shared import colour
+    from mayfly.effects.shared import colour
 
     levels = [int(text[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     return colour.srgb_to_oklab(torch.tensor(levels, dtype=like.dtype, device=like.device).view(1, 3, 1, 1))

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.library.fashion import garments
-from effects.shared import blur, colour
-from effects.vision import pose_points as joint
+from mayfly.effects.library.fashion import garments
+from mayfly.effects.shared import blur, colour
+from mayfly.effects.vision import pose_points as joint
 
 if TYPE_CHECKING:
-    from effects.library.fashion.garments import Part
-    from effects.library.fashion.materials import Material
-    from effects.vision.types import Face, Pose
+    from mayfly.effects.library.fashion.garments import Part
+    from mayfly.effects.library.fashion.materials import Material
+    from mayfly.effects.vision.types import Face, Pose
 
 # Garments are told apart on a picture of so many pixels along the longer side; edges are then found at full size.
 _WORK_SIDE = 384
@@ -64,11 +64,11 @@ def find(
 
     Args:
         frame: (3, H, W) float32 in 0…1.
-        person: (1, H, W) float32 in 0…1, from effects.vision.finder.Finder.person.
+        person: (1, H, W) float32 in 0…1, from mayfly.effects.vision.finder.Finder.person.
         pose: of the wearer.
         face: of the wearer.
         parts: which garments.
-        whole: see effects.library.fashion.garments.find.
+        whole: see mayfly.effects.library.fashion.garments.find.
         near: each part's main cloth in the frame before, where there was one.
     """
     size = (frame.shape[-2], frame.shape[-1])

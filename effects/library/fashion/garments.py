@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from effects.library.fashion import materials
-from effects.vision import face_points
-from effects.vision import pose_points as joint
+from mayfly.effects.library.fashion import materials
+from mayfly.effects.vision import face_points
+from mayfly.effects.vision import pose_points as joint
 
 if TYPE_CHECKING:
-    from effects.library.fashion.materials import Mask, Material, Values
-    from effects.vision.types import Face, Pose
+    from mayfly.effects.library.fashion.materials import Mask, Material, Values
+    from mayfly.effects.vision.types import Face, Pose
 
 Part = Literal["upper", "lower"]
 

@@ -10,7 +10,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from effects.shared import blur, colour
+from mayfly.effects.shared import blur, colour
 
 # A dark cloth's folds and noise are not enlarged further, a light cloth's not flattened further.
 _MOST_GAIN, _LEAST_GAIN = 1.6, 0.4

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 # Place along x and y in repeats, and the width of soft edges, to the second colour's share and the relief.
 Weave = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]

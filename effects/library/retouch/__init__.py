@@ -1,4 +1,4 @@
 """Retouches portraits on the device: calm skin that keeps its pores, spots, eyes, teeth, lips, light and form."""
 
-from effects.library.retouch.effect import Retouch as Retouch
-from effects.library.retouch.effect import RetouchParameters as RetouchParameters
+from mayfly.effects.library.retouch.effect import Retouch as Retouch
+from mayfly.effects.library.retouch.effect import RetouchParameters as RetouchParameters

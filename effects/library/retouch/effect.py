@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from effects import registry
-from effects.contract import Declaration, Effect, Locality, Parameters, Tag
-from effects.lazy import torch
-from effects.vision import boxes, finder, smoothing
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Locality, Parameters, Tag
+from mayfly.effects.lazy import torch
+from mayfly.effects.vision import boxes, finder, smoothing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from effects.vision.types import Face
+    from mayfly.effects.vision.types import Face
 
 # Faces are worked on at this many pixels at most; what is finer is texture, which is only scaled.
 _WORK_UNIT = 224
@@ -99,8 +99,8 @@ def _retouch(frame: Tensor, faces: list[Face], params: RetouchParameters) -> Non
 
 
 def _touch(frame: Tensor, face: Face, params: RetouchParameters) -> None:
-    from effects.library.retouch import face_touch, skin_smoothing
-    from effects.shared import blur, colour, face_masks, skin
+    from mayfly.effects.library.retouch import face_touch, skin_smoothing
+    from mayfly.effects.shared import blur, colour, face_masks, skin
 
     grid = face_masks.grid(face, frame, margin=_MARGIN, unit=_WORK_UNIT)
     if grid is None:
@@ -137,7 +137,7 @@ def _touch(frame: Tensor, face: Face, params: RetouchParameters) -> None:
 
 
 def _move(frame: Tensor, face: Face, params: RetouchParameters) -> None:
-    from effects.library.retouch import face_warp
+    from mayfly.effects.library.retouch import face_warp
 
     left, top, right, bottom = boxes.clipped(face_warp.reach(face), *frame.shape[-2:])
     if right - left < 2 or bottom - top < 2:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from effects.shared import blur
-from effects.shared.face_masks import Grid
-from effects.vision import face_points as points
+from mayfly.effects.shared import blur
+from mayfly.effects.shared.face_masks import Grid
+from mayfly.effects.vision import face_points as points
 
 if TYPE_CHECKING:
-    from effects.shared.face_masks import Place
+    from mayfly.effects.shared.face_masks import Place
 
 
 def brightened(lab: Tensor, more: Tensor) -> Tensor:

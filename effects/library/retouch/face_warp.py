@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur
-from effects.vision import face_points as points
-from effects.vision.types import Face
+from mayfly.effects.shared import blur
+from mayfly.effects.vision import face_points as points
+from mayfly.effects.vision.types import Face
 
 if TYPE_CHECKING:
-    from effects.vision.types import Points
+    from mayfly.effects.vision.types import Points
 
 # At the strongest: the share of a cheek's distance from the middle that it moves, and by how much an eye grows.
 _SLIMMER, _LARGER = 0.12, 0.22

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 # Radius of the windows in which skin becomes even, in units; public, for it is what a benchmark must compare with.
 RADIUS = 0.05

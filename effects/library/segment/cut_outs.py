@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from effects.library.segment import head_parts, lens, matting
-from effects.shared import blur, inline_pictures
-from effects.vision import silhouettes
+from mayfly.effects.library.segment import head_parts, lens, matting
+from mayfly.effects.shared import blur, inline_pictures
+from mayfly.effects.vision import silhouettes
 
 if TYPE_CHECKING:
-    from effects.library.segment.matting import Bytes, Edge, Floats
-    from effects.vision.types import Face
+    from mayfly.effects.library.segment.matting import Bytes, Edge, Floats
+    from mayfly.effects.vision.types import Face
 
 # Edges are looked at on so many pixels along the longer side.
 _EDGE_SIDE = 256

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from effects import registry
-from effects.contract import Declaration, Effect, Locality, Parameters, Tag
-from effects.errors import NoPerson
-from effects.lazy import torch
-from effects.shared import inline_pictures
-from effects.vision import finder, smoothing
+from mayfly.effects import registry
+from mayfly.effects.contract import Declaration, Effect, Locality, Parameters, Tag
+from mayfly.effects.errors import NoPerson
+from mayfly.effects.lazy import torch
+from mayfly.effects.shared import inline_pictures
+from mayfly.effects.vision import finder, smoothing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from effects.library.segment.cut_outs import CutOut
-    from effects.vision.silhouettes import Silhouettes
-    from effects.vision.types import Face
+    from mayfly.effects.library.segment.cut_outs import CutOut
+    from mayfly.effects.vision.silhouettes import Silhouettes
+    from mayfly.effects.vision.types import Face
 
 # The radius of the widest blur, as a share of the picture's size.
 _WIDEST_BLUR = 0.05
@@ -99,7 +99,7 @@ class Segment(Effect[SegmentParameters]):
     _silhouettes: Silhouettes
 
     def setup(self, device: torch.device) -> None:
-        from effects.vision import silhouettes
+        from mayfly.effects.vision import silhouettes
 
         self._finder = finder.Finder()
         self._silhouettes = silhouettes.Silhouettes()
@@ -147,7 +147,7 @@ class Segment(Effect[SegmentParameters]):
 
     def _cut(self, frame: Tensor, faces: list[Face], params: SegmentParameters) -> CutOut | None:
         """The region of one (3, H, W) frame; None where it is not there."""
-        from effects.library.segment import cut_outs
+        from mayfly.effects.library.segment import cut_outs
 
         if params.region in ("face", "skin"):
             return cut_outs.of_faces(frame, faces, params.region) if faces else None
@@ -177,7 +177,7 @@ def _opacity(cut: CutOut | None, frame: Tensor) -> Tensor:
 
 def _steady(cut: CutOut | None, alpha: Tensor) -> CutOut:
     """The cut-out with an opacity that was smoothed over time."""
-    from effects.library.segment import cut_outs
+    from mayfly.effects.library.segment import cut_outs
 
     alpha = (alpha.clamp(0, 1) * 255).round().to(torch.uint8)
     return cut_outs.CutOut(alpha=alpha) if cut is None else dataclasses.replace(cut, alpha=alpha)
@@ -185,8 +185,8 @@ def _steady(cut: CutOut | None, alpha: Tensor) -> CutOut:
 
 def _made(frame: Tensor, cut: CutOut, params: SegmentParameters, *, is_video: bool) -> Tensor:
     """(3, H, W) uint8 and the region in it to what is shown of it, (3 or 4, H, W) uint8."""
-    from effects.library.segment import cut_outs
-    from effects.shared import blur
+    from mayfly.effects.library.segment import cut_outs
+    from mayfly.effects.shared import blur
 
     cut = cut_outs.feathered(cut, params.feather)
     if params.output == "mask":

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from effects.shared import blur, colour, face_masks, skin
-from effects.vision import face_points as points
-from effects.vision.types import Face
+from mayfly.effects.shared import blur, colour, face_masks, skin
+from mayfly.effects.vision import face_points as points
+from mayfly.effects.vision.types import Face
 
 # Faces are looked at on so many pixels at most.
 _UNIT = 320

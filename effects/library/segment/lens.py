@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from effects.shared import blur, colour
+from mayfly.effects.shared import blur, colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pydantic
 
-from effects.errors import UnknownModel, WeightsError
+from mayfly.effects.errors import UnknownModel, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor

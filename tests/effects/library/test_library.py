@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from effects import library, registry
+from mayfly.effects import library, registry
 
 ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "effects" / "library"
@@ -69,4 +69,4 @@ def test_what_is_shared_is_used_by_two(name):
     for path in (ROOT / "effects").rglob("*.py"):
         if any(re.search(rf"\beffects\.shared\.{name}(\.|$)", module) for module in imported(path)):
             users.add(path.relative_to(LIBRARY).parts[0] if LIBRARY in path.parents else path.parent.name)
-    assert len(users) >= 2, f"effects.shared.{name} belongs to {users}"
+    assert len(users) >= 2, f"mayfly.effects.shared.{name} belongs to {users}"

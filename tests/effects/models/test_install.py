@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from effects.errors import UnknownModel, WeightsError
-from effects.models import install, installed, weights
+from mayfly.effects.errors import UnknownModel, WeightsError
+from mayfly.effects.models import install, installed, weights
 from tests.effects import checkpoints
 
 CPU = torch.device("cpu")

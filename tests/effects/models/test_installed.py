@@ -4,7 +4,7 @@ import types
 
 import torch
 
-from effects.models import installed
+from mayfly.effects.models import installed
 
 
 def test_gfpgan_works_from_minus_one_to_one_and_without_random_noise():

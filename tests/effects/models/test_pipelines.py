@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from effects.errors import WeightsError
-from effects.models import pipelines
+from mayfly.effects.errors import WeightsError
+from mayfly.effects.models import pipelines
 
 PARTS = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
 OTHERS = {

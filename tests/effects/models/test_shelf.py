@@ -5,10 +5,10 @@ import threading
 import pytest
 import torch
 
-from effects.contract import Declaration, Effect, Parameters
-from effects.models import shelf as shelves
-from effects.models.shelf import Shelf
-from effects.runner import Runner
+from mayfly.effects.contract import Declaration, Effect, Parameters
+from mayfly.effects.models import shelf as shelves
+from mayfly.effects.models.shelf import Shelf
+from mayfly.effects.runner import Runner
 
 
 @pytest.fixture

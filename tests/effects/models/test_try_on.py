@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from skimage import data
 
-from effects import registry
-from effects.errors import InvalidParameters, UnknownModel, WeightsError
-from effects.library.fashion import garment_masks
-from effects.models import install, installed, try_on, weights
-from effects.runner import Runner
-from effects.vision import finder
+from mayfly.effects import registry
+from mayfly.effects.errors import InvalidParameters, UnknownModel, WeightsError
+from mayfly.effects.library.fashion import garment_masks
+from mayfly.effects.models import install, installed, try_on, weights
+from mayfly.effects.runner import Runner
+from mayfly.effects.vision import finder
 from tests.effects import checkpoints, worn
 from tests.effects.vision import pictures
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from effects.errors import WeightsError
-from effects.models import weights
+from mayfly.effects.errors import WeightsError
+from mayfly.effects.models import weights
 
 
 def write(folder, data, **changes):

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from effects.shared import blur
+from mayfly.effects.shared import blur
 
 
 def impulse(side: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from effects.shared import colour
+from mayfly.effects.shared import colour
 
 
 def pixel(*values: float) -> torch.Tensor:

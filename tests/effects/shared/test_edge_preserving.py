@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from effects.shared import edge_preserving
+from mayfly.effects.shared import edge_preserving
 
 
 def noisy_step(seed: int = 6) -> torch.Tensor:

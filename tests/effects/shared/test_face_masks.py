@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from effects.shared import face_masks
-from effects.vision.types import Face
+from mayfly.effects.shared import face_masks
+from mayfly.effects.vision.types import Face
 
 SQUARE = (0, 1, 2, 3)
 

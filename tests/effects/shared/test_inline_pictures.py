@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 
-from effects.shared import inline_pictures
+from mayfly.effects.shared import inline_pictures
 
 
 def text(picture, kind="PNG"):

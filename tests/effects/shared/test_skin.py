@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from effects.shared import colour, face_masks, skin
-from effects.vision.finder import Finder
+from mayfly.effects.shared import colour, face_masks, skin
+from mayfly.effects.vision.finder import Finder
 from tests.effects import portraits
 from tests.effects.vision import pictures
 

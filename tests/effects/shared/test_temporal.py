@@ -5,7 +5,7 @@ import torch
 from skimage import data
 from torch.nn import functional
 
-from effects.shared import temporal
+from mayfly.effects.shared import temporal
 
 GRAIN = 0.02
 

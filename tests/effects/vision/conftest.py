@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from effects.vision.finder import Finder
+from mayfly.effects.vision.finder import Finder
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from effects.vision import boxes
+from mayfly.effects.vision import boxes
 
 
 def test_overlap_and_cover():

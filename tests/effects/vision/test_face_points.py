@@ -2,7 +2,7 @@
 
 import pytest
 
-from effects.vision import face_points as names
+from mayfly.effects.vision import face_points as names
 
 OUTLINES = {
     "FACEMESH_LIPS": ["OUTER_LIPS", "INNER_LIPS"],

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from effects.vision import face_points as names
+from mayfly.effects.vision import face_points as names
 from tests.effects.vision import pictures
 
 # Where the astronaut's features are, read off the picture by eye: within 4 pixels.

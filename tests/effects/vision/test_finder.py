@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from effects import errors
-from effects.vision import finder as finders
-from effects.vision.types import Face
+from mayfly.effects import errors
+from mayfly.effects.vision import finder as finders
+from mayfly.effects.vision.types import Face
 from tests.effects.vision import pictures
 
 ROOT = Path(__file__).parents[3]
@@ -65,7 +65,7 @@ def test_a_frame_in_inference_mode_is_not_written_to(finder):
 def test_nothing_is_printed_and_nothing_heavy_is_imported_early():
     code = """
 import sys
-from effects.vision import face_points, finder, pose_points, smoothing, types
+from mayfly.effects.vision import face_points, finder, pose_points, smoothing, types
 assert not {"torch", "numpy", "cv2", "mediapipe"} & set(sys.modules)
 from tests.effects.vision import pictures
 found, frame = finder.Finder(), pictures.frame(pictures.astronaut())

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from effects.vision import one_euro
+from mayfly.effects.vision import one_euro
 
 SETTINGS = one_euro.Settings(still=1.0, agility=0.5, speed=1.0)
 STEP = 1 / 30

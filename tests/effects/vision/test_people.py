@@ -5,8 +5,8 @@ import pytest
 import torch
 from skimage import data
 
-from effects.vision import people
-from effects.vision import pose_points as names
+from mayfly.effects.vision import people
+from mayfly.effects.vision import pose_points as names
 from tests.effects.vision import pictures
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from effects.vision.quiet import quiet
+from mayfly.effects.vision.quiet import quiet
 
 
 def test_noise_is_dropped_and_the_rest_passed_on(capfd):

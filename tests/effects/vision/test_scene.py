@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage import data
 
-from effects.vision import scene
+from mayfly.effects.vision import scene
 from tests.effects.vision import pictures
 
 

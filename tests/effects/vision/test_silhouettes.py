@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from effects.vision import silhouettes
+from mayfly.effects.vision import silhouettes
 from tests.effects.composites import composite
 from tests.effects.vision import pictures
 

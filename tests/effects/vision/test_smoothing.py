@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage import data
 
-from effects.vision import smoothing
+from mayfly.effects.vision import smoothing
 from tests.effects.vision import pictures
 
 FRAME = pictures.frame(pictures.astronaut())

@@ -13,17 +13,17 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
-from db.errors import NotReady, ResultGone, UnknownJob
-from db.states import AssetState, Retention, State
-from db.tables import ASSETS, JOBS
-from effects.contract import Locality
-from effects.errors import InvalidParameters, UnknownEffect
-from errors import MayflyError
 from mayfly import Client, Output, Settings
 from mayfly.client.errors import DeviceEffect, InvalidSource, InvalidTarget, JobFailed, PartlySubmitted, WaitTimeout
-from media.errors import EmptyFile, ResultTooLarge, TooLarge, UnsupportedMedia, WrongKind
+from mayfly.db.errors import NotReady, ResultGone, UnknownJob
+from mayfly.db.states import AssetState, Retention, State
+from mayfly.db.tables import ASSETS, JOBS
+from mayfly.effects.contract import Locality
+from mayfly.effects.errors import InvalidParameters, UnknownEffect
+from mayfly.errors import MayflyError
+from mayfly.media.errors import EmptyFile, ResultTooLarge, TooLarge, UnsupportedMedia, WrongKind
+from mayfly.workers.embedded import Embedded
 from tests.media.clips import streams
-from workers.embedded import Embedded
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import datetime
 
 import pytest
 
-from db.states import State
 from mayfly.client.job import Job
+from mayfly.db.states import State
 
 NOW = datetime.datetime(2026, 5, 4, 12, 0, tzinfo=datetime.UTC)
 RUNNING = Job(

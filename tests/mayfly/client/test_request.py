@@ -6,18 +6,18 @@ import io
 import pytest
 
 from benchmarks.effects import PassThrough
-from db.states import Retention, Stage
-from effects import registry
-from effects.contract import Locality
-from effects.errors import UnknownEffect
 from mayfly import Output
 from mayfly.client.errors import DeviceEffect, InvalidReference
 from mayfly.client.request import MAX_REFERENCE, Wanted
-from media import sniff
-from media.errors import EmptyFile, TooLarge, WrongKind
-from media.limits import Limits
-from purge.policy import Policy
-from settings import Settings
+from mayfly.db.states import Retention, Stage
+from mayfly.effects import registry
+from mayfly.effects.contract import Locality
+from mayfly.effects.errors import UnknownEffect
+from mayfly.media import sniff
+from mayfly.media.errors import EmptyFile, TooLarge, WrongKind
+from mayfly.media.limits import Limits
+from mayfly.purge.policy import Policy
+from mayfly.settings import Settings
 
 JPEG = b"\xff\xd8\xff" + bytes(1000)
 HOUR = datetime.timedelta(hours=1)

@@ -7,16 +7,16 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from db import assets, jobs
-from db.errors import DatabaseMissing
-from db.states import AssetState, Retention, State
-from db.tables import ASSETS, JOBS
 from mayfly.client import upload
 from mayfly.client.errors import InvalidSource, UploadRefused
 from mayfly.client.notices import Notices
 from mayfly.client.services import Services
 from mayfly.client.upload import Heartbeat
-from media.errors import StorageUnavailable
+from mayfly.db import assets, jobs
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.states import AssetState, Retention, State
+from mayfly.db.tables import ASSETS, JOBS
+from mayfly.media.errors import StorageUnavailable
 from tests import clock, rows
 from tests.rows import HOUR
 

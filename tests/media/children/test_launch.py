@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from media.children import confinement, process
-from media.children.confinement import Access, Kind
-from media.errors import MachineFault
-from media.limits import Limits
-from media.video import hardware, preview, probe, segments, video
+from mayfly.media.children import confinement, process
+from mayfly.media.children.confinement import Access, Kind
+from mayfly.media.errors import MachineFault
+from mayfly.media.limits import Limits
+from mayfly.media.video import hardware, preview, probe, segments, video
 
 LIMITS = Limits()
 OFFERED = confinement.offered()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from media.children import last_lines, process
-from media.children.confinement import Access
-from media.errors import MediaTimeout, MediaToolError
+from mayfly.media.children import last_lines, process
+from mayfly.media.children.confinement import Access
+from mayfly.media.errors import MediaTimeout, MediaToolError
 
 
 def gone(pid):

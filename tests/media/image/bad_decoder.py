@@ -8,8 +8,8 @@ import socket
 import sys
 from pathlib import Path
 
-from media.errors import DamagedMedia
-from media.image.pixels import Pixels
+from mayfly.media.errors import DamagedMedia
+from mayfly.media.image.pixels import Pixels
 
 
 def warm_up():

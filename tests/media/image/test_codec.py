@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from media import sniff
-from media.errors import DamagedMedia, EmptyFile, TooLarge, UnsupportedMedia, WrongKind
-from media.image import codec
-from media.image import pixels as pixels_of
-from media.limits import Limits
-from media.video import probe
+from mayfly.media import sniff
+from mayfly.media.errors import DamagedMedia, EmptyFile, TooLarge, UnsupportedMedia, WrongKind
+from mayfly.media.image import codec
+from mayfly.media.image import pixels as pixels_of
+from mayfly.media.limits import Limits
+from mayfly.media.video import probe
 
 LIMITS = Limits()
 

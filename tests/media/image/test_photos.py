@@ -12,12 +12,12 @@ import psutil
 import pytest
 from PIL import Image
 
-from media import sniff
-from media.children import confinement
-from media.children.confinement import Kind
-from media.errors import DamagedMedia, MediaTimeout, MediaToolError, TooLarge
-from media.image import codec, photos
-from media.limits import Limits
+from mayfly.media import sniff
+from mayfly.media.children import confinement
+from mayfly.media.children.confinement import Kind
+from mayfly.media.errors import DamagedMedia, MediaTimeout, MediaToolError, TooLarge
+from mayfly.media.image import codec, photos
+from mayfly.media.limits import Limits
 
 LIMITS = Limits()
 OFFERED = confinement.offered()

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from media import sniff
-from media.image import codec, preview
-from media.limits import Limits
+from mayfly.media import sniff
+from mayfly.media.image import codec, preview
+from mayfly.media.limits import Limits
 
 LIMITS = Limits()
 

@@ -8,10 +8,10 @@ import random
 import pytest
 from PIL import Image
 
-from media import sniff
-from media.errors import ResultTooLarge
-from media.image import sizes
-from media.limits import MOST_SIDES, Limits
+from mayfly.media import sniff
+from mayfly.media.errors import ResultTooLarge
+from mayfly.media.image import sizes
+from mayfly.media.limits import MOST_SIDES, Limits
 
 
 def saved(name, size=(37, 21), mode="RGB", **options):

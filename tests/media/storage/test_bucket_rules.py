@@ -10,12 +10,12 @@ import minio.error
 import minio.versioningconfig
 import pytest
 
-from db.states import Retention
-from media import storage
-from media.errors import StorageLocked, StorageUnavailable
-from media.storage import bucket_rules, s3
-from media.storage.store import DAYS, Protection, Role
-from purge import policy
+from mayfly.db.states import Retention
+from mayfly.media import storage
+from mayfly.media.errors import StorageLocked, StorageUnavailable
+from mayfly.media.storage import bucket_rules, s3
+from mayfly.media.storage.store import DAYS, Protection, Role
+from mayfly.purge import policy
 
 ON = minio.versioningconfig.VersioningConfig(minio.commonconfig.ENABLED)
 SUSPENDED = minio.versioningconfig.VersioningConfig(minio.versioningconfig.SUSPENDED)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-import folders
-from errors import FolderRefused
-from media import storage
-from media.errors import DiskFull, MachineFault, ObjectMissing, StorageError, StorageFull, StorageUnavailable
-from media.storage.folder import FolderStore
-from media.storage.s3 import PART_BYTES, S3Store
-from media.storage.store import Protection
+from mayfly import folders
+from mayfly.errors import FolderRefused
+from mayfly.media import storage
+from mayfly.media.errors import DiskFull, MachineFault, ObjectMissing, StorageError, StorageFull, StorageUnavailable
+from mayfly.media.storage.folder import FolderStore
+from mayfly.media.storage.s3 import PART_BYTES, S3Store
+from mayfly.media.storage.store import Protection
 
 MIB = 1024**2
 

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from media.errors import DiskFull, MediaToolError, TooLarge
-from media.limits import Limits
-from media.video import bounds, probe, video
+from mayfly.media.errors import DiskFull, MediaToolError, TooLarge
+from mayfly.media.limits import Limits
+from mayfly.media.video import bounds, probe, video
 from tests.media import clips
 
 LIMITS = Limits()

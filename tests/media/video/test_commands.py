@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from media.limits import Limits
-from media.output import Output
-from media.video import encoders, ffmpeg, hardware, preview
-from media.video.info import Track, VideoInfo
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import encoders, ffmpeg, hardware, preview
+from mayfly.media.video.info import Track, VideoInfo
 
 SOURCE, TARGET = Path("in/source.mp4"), Path("out/target.mp4")
 LIMITS = Limits(max_frame_pixels=1234)

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from media.output import PRESETS, Output
-from media.video import encoders, hardware
+from mayfly.media.output import PRESETS, Output
+from mayfly.media.video import encoders, hardware
 
 
 def choose(output=None, *, size=(128, 96), deep=False, works=lambda *_: False):

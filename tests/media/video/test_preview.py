@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media import sniff
-from media.errors import DamagedMedia, MediaTimeout
-from media.limits import Limits
-from media.video import preview, probe, video
+from mayfly.media import sniff
+from mayfly.media.errors import DamagedMedia, MediaTimeout
+from mayfly.media.limits import Limits
+from mayfly.media.video import preview, probe, video
 from tests.media import clips
 
 LIMITS = Limits()

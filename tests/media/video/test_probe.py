@@ -6,11 +6,11 @@ from fractions import Fraction
 
 import pytest
 
-from media.children import confinement, process
-from media.children.confinement import Access
-from media.errors import DamagedMedia, DiskFull, EmptyFile, MediaToolError, TooLarge, UnsupportedMedia, WrongKind
-from media.limits import Limits
-from media.video import ffmpeg, probe
+from mayfly.media.children import confinement, process
+from mayfly.media.children.confinement import Access
+from mayfly.media.errors import DamagedMedia, DiskFull, EmptyFile, MediaToolError, TooLarge, UnsupportedMedia, WrongKind
+from mayfly.media.limits import Limits
+from mayfly.media.video import ffmpeg, probe
 from tests.media import clips
 
 LIMITS = Limits()

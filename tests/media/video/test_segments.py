@@ -10,13 +10,13 @@ from fractions import Fraction
 import pytest
 import torch
 
-from media import sniff
-from media.errors import DamagedMedia, MediaToolError
-from media.limits import Limits
-from media.output import Output
-from media.video import containers, probe, segments, video
-from media.video.info import Colour, Track, VideoInfo
-from media.video.segments import Packet
+from mayfly.media import sniff
+from mayfly.media.errors import DamagedMedia, MediaToolError
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import containers, probe, segments, video
+from mayfly.media.video.info import Colour, Track, VideoInfo
+from mayfly.media.video.segments import Packet
 from tests.media import clips
 
 LIMITS = Limits()

@@ -8,10 +8,10 @@ import subprocess
 import pytest
 import torch
 
-from media import sniff
-from media.limits import Limits
-from media.output import Output
-from media.video import probe, video
+from mayfly.media import sniff
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import probe, video
 from tests.media import clips
 
 LIMITS = Limits()

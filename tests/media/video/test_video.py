@@ -15,13 +15,13 @@ import pytest
 import torch
 from PIL import Image
 
-from media import sniff
-from media.children import process
-from media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
-from media.limits import Limits
-from media.output import Output
-from media.video import colour, ffmpeg, probe, video
-from media.video.info import VideoInfo
+from mayfly.media import sniff
+from mayfly.media.children import process
+from mayfly.media.errors import DamagedMedia, MediaError, MediaTimeout, MediaToolError, TooLarge, UnsupportedMedia
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import colour, ffmpeg, probe, video
+from mayfly.media.video.info import VideoInfo
 from tests.media import clips
 
 LIMITS = Limits()

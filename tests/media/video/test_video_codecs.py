@@ -9,9 +9,9 @@ import re
 import pytest
 import torch
 
-from media.limits import Limits
-from media.output import Output
-from media.video import hardware, probe, video
+from mayfly.media.limits import Limits
+from mayfly.media.output import Output
+from mayfly.media.video import hardware, probe, video
 from tests.media import clips
 
 LIMITS = Limits()

@@ -14,18 +14,18 @@ import celery.exceptions
 import pytest
 import sqlalchemy as sa
 
-from db import assets, claims, jobs
-from db.errors import DatabaseMissing
-from db.states import Retention, Stage, State
-from db.tables import ASSETS, JOBS
-from effects.errors import WeightsError
-from media.errors import DamagedMedia, DiskFull, MediaToolError, StorageUnavailable
-from purge import sweeper
-from tasks.attempts import attempt, holder, watch
-from tasks.attempts.attempt import Attempt
-from tasks.attempts.result import Made
-from tasks.attempts.result import store as store_result
-from tasks.errors import ClaimLost, InputGone, TimeOver
+from mayfly.db import assets, claims, jobs
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.states import Retention, Stage, State
+from mayfly.db.tables import ASSETS, JOBS
+from mayfly.effects.errors import WeightsError
+from mayfly.media.errors import DamagedMedia, DiskFull, MediaToolError, StorageUnavailable
+from mayfly.purge import sweeper
+from mayfly.tasks.attempts import attempt, holder, watch
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.attempts.result import Made
+from mayfly.tasks.attempts.result import store as store_result
+from mayfly.tasks.errors import ClaimLost, InputGone, TimeOver
 from tests import clock, rows
 
 

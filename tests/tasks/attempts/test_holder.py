@@ -10,9 +10,9 @@ import threading
 import psutil
 import pytest
 
-from tasks.attempts import holder
+from mayfly.tasks.attempts import holder
 
-OWN = "import time; from tasks.attempts import holder; print(holder.own(), flush=True); time.sleep(60)"
+OWN = "import time; from mayfly.tasks.attempts import holder; print(holder.own(), flush=True); time.sleep(60)"
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="containers are Linux's")
 
@@ -78,7 +78,7 @@ def test_a_container_of_the_same_name_is_another_place():
         "--mount-proc",
         sys.executable,
         "-c",
-        "from tasks.attempts import holder; print(holder.own())",
+        "from mayfly.tasks.attempts import holder; print(holder.own())",
     ]
     name = subprocess.run(inside, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
     host, where, pid, *_ = name.split(":")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tasks.attempts import pace
-from tasks.attempts.pace import Long, Paced
+from mayfly.tasks.attempts import pace
+from mayfly.tasks.attempts.pace import Long, Paced
 
 FRAMES = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
 

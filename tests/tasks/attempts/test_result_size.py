@@ -7,12 +7,12 @@ import io
 import pytest
 from PIL import Image
 
-# First: tasks.stages.effect makes a task of each effect that is registered when it is imported.
+# First: mayfly.tasks.stages.effect makes a task of each effect that is registered when it is imported.
 from benchmarks.effects import PassThrough
-from db import jobs
-from db.states import Stage, State
-from tasks.attempts import attempt
-from tasks.stages import effect, ingest
+from mayfly.db import jobs
+from mayfly.db.states import Stage, State
+from mayfly.tasks.attempts import attempt
+from mayfly.tasks.stages import effect, ingest
 from tests.media import clips
 
 EFFECT = PassThrough.declaration.name

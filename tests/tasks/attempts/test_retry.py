@@ -2,12 +2,12 @@
 
 import pytest
 
-from db import errors as database
-from effects import errors as effects
-from media import errors as media
-from tasks import errors as tasks
-from tasks.attempts import retry
-from tasks.attempts.retry import Failure, Retry
+from mayfly.db import errors as database
+from mayfly.effects import errors as effects
+from mayfly.media import errors as media
+from mayfly.tasks import errors as tasks
+from mayfly.tasks.attempts import retry
+from mayfly.tasks.attempts.retry import Failure, Retry
 
 
 def verdict(error, *, tries=1, max_tries=3, delay=5.0, returns=0):

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from db.errors import DatabaseMissing
-from tasks.attempts import watch
-from tasks.errors import ClaimLost, Stopped, TimeOver
+from mayfly.db.errors import DatabaseMissing
+from mayfly.tasks.attempts import watch
+from mayfly.tasks.errors import ClaimLost, Stopped, TimeOver
 
 
 class Work:

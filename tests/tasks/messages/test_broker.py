@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from settings import Settings
-from tasks.errors import BrokerMissing, BrokerRefused
-from tasks.messages import broker
+from mayfly.settings import Settings
+from mayfly.tasks.errors import BrokerMissing, BrokerRefused
+from mayfly.tasks.messages import broker
 
 
 @pytest.fixture

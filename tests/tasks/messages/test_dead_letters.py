@@ -5,12 +5,12 @@ import uuid
 
 import pytest
 
-from db import assets, claims, jobs, segments
-from db.dead_letters import Answer
-from db.segments import Plan
-from db.states import Retention, Stage, State
-from tasks.messages import dead_letters
-from tasks.messages.envelope import Unit
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db.dead_letters import Answer
+from mayfly.db.segments import Plan
+from mayfly.db.states import Retention, Stage, State
+from mayfly.tasks.messages import dead_letters
+from mayfly.tasks.messages.envelope import Unit
 
 HOLDER = "h:1:1.0:1"
 HOUR = datetime.timedelta(hours=1)

@@ -5,10 +5,10 @@ import uuid
 
 import pytest
 
-from settings import Settings
-from tasks.app import create
-from tasks.messages import envelope, queues
-from tasks.messages.envelope import Unit, is_ours, unit
+from mayfly.settings import Settings
+from mayfly.tasks.app import create
+from mayfly.tasks.messages import envelope, queues
+from mayfly.tasks.messages.envelope import Unit, is_ours, unit
 
 JOB = uuid.UUID("10755dce-1c7a-4e7e-a39d-076d14e83f42")
 TASKS = {"ingest", "join", "effects.anime", *queues.PERIODIC, "celery.map"}

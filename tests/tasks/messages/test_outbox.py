@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from db import assets, claims, jobs
-from db.states import Stage, State
-from tasks.messages import outbox
+from mayfly.db import assets, claims, jobs
+from mayfly.db.states import Stage, State
+from mayfly.tasks.messages import outbox
 from tests import clock, rows
 
 

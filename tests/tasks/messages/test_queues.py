@@ -1,7 +1,7 @@
 """The queues' names and arguments."""
 
-from effects.contract import Media, Tag
-from tasks.messages import queues
+from mayfly.effects.contract import Media, Tag
+from mayfly.tasks.messages import queues
 
 
 def test_photos_and_videos_have_their_own_queues():

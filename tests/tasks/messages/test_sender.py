@@ -9,12 +9,12 @@ import kombu.exceptions
 import pytest
 
 from benchmarks.effects import PassThrough
-from db import assets, claims, jobs, segments
-from db.errors import DatabaseMissing
-from db.states import Retention, Stage
-from effects.errors import UnknownEffect
-from tasks.messages import sender
-from tasks.messages.sender import Sender
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db.errors import DatabaseMissing
+from mayfly.db.states import Retention, Stage
+from mayfly.effects.errors import UnknownEffect
+from mayfly.tasks.messages import sender
+from mayfly.tasks.messages.sender import Sender
 from tests.rows import HOUR
 
 EFFECT = PassThrough.declaration.name

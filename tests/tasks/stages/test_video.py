@@ -7,18 +7,18 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-# First: tasks.stages.effect makes a task of each effect that is registered when it is imported.
+# First: mayfly.tasks.stages.effect makes a task of each effect that is registered when it is imported.
 from benchmarks.effects import PassThrough
-from db import assets, jobs, segments, tables
-from db.states import AssetState, Retention, Stage, State
-from db.tables import SEGMENTS
-from media.errors import DamagedMedia, MediaToolError
-from media.video import bounds
-from media.video.info import VideoInfo
-from tasks.attempts import attempt, pace
-from tasks.attempts.attempt import Attempt
-from tasks.messages import outbox
-from tasks.stages import effect, ingest, video
+from mayfly.db import assets, jobs, segments, tables
+from mayfly.db.states import AssetState, Retention, Stage, State
+from mayfly.db.tables import SEGMENTS
+from mayfly.media.errors import DamagedMedia, MediaToolError
+from mayfly.media.video import bounds
+from mayfly.media.video.info import VideoInfo
+from mayfly.tasks.attempts import attempt, pace
+from mayfly.tasks.attempts.attempt import Attempt
+from mayfly.tasks.messages import outbox
+from mayfly.tasks.stages import effect, ingest, video
 from tests import clock
 from tests.media import clips
 
@@ -239,7 +239,7 @@ def test_an_interlaced_pieces_margins_are_what_the_filter_looks_at(rt, job, film
 
 
 def test_probing_and_joining_need_no_torch():
-    code = "import sys, tasks.stages.ingest, tasks.stages.join, media.video.segments; sys.exit('torch' in sys.modules)"
+    code = "import sys, mayfly.tasks.stages.ingest, mayfly.tasks.stages.join, mayfly.media.video.segments; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

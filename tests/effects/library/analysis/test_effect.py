@@ -10,11 +10,11 @@ import skimage.data
 import torch
 from PIL import Image
 
-from effects import registry
-from effects.library.analysis import Analysis
-from effects.runner import Runner
 from mayfly import local
 from mayfly.client.errors import InvalidTarget
+from mayfly.effects import registry
+from mayfly.effects.library.analysis import Analysis
+from mayfly.effects.runner import Runner
 
 # Whoever adds a field adds it here, and thinks about what it says of a person.
 FIELDS = {

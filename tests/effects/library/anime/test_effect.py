@@ -11,10 +11,10 @@ import torch
 from skimage import data
 from torch.nn import functional
 
-from effects import registry
-from effects.contract import Media, Tag
-from effects.library.anime import Anime, AnimeParameters
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.contract import Media, Tag
+from mayfly.effects.library.anime import Anime, AnimeParameters
+from mayfly.effects.runner import Runner
 
 DEFAULT = AnimeParameters()
 NOTHING = AnimeParameters(lines=0, flatness=0, shading=0, colour=0)
@@ -71,7 +71,7 @@ def test_declaration_says_where_it_runs() -> None:
 
 
 def test_importing_it_imports_no_torch() -> None:
-    code = "import sys, effects.library.anime; sys.exit('torch' in sys.modules)"
+    code = "import sys, mayfly.effects.library.anime; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -120,7 +120,7 @@ def test_batch_equals_single_runs_and_repeats_itself(runner: Runner) -> None:
 
 def test_drawn_as_one_batch_equals_drawn_one_by_one() -> None:
     """What a GPU does, which gets the whole batch at once."""
-    from effects.library.anime import effect
+    from mayfly.effects.library.anime import effect
 
     frames = torch.cat([portrait()[..., :250, :300], portrait()[..., 250:500, 100:400]]).float() / 255
     with torch.inference_mode():

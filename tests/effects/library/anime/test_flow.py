@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from effects.library.anime import flow
-from effects.shared import blur
+from mayfly.effects.library.anime import flow
+from mayfly.effects.shared import blur
 
 
 def stripes(angle: float, side: int = 48) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from effects.library.anime import flow, lines
+from mayfly.effects.library.anime import flow, lines
 
 
 def response(lightness: torch.Tensor, *, crowding: float = 0.0) -> torch.Tensor:

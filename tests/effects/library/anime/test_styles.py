@@ -5,12 +5,12 @@ import torch
 from skimage import data
 from torch.nn import functional
 
-from effects import registry
-from effects.errors import UnknownModel
-from effects.library.anime import Anime, AnimeParameters
-from effects.models import install, installed, weights
-from effects.runner import Runner
-from effects.vision import face_points
+from mayfly.effects import registry
+from mayfly.effects.errors import UnknownModel
+from mayfly.effects.library.anime import Anime, AnimeParameters
+from mayfly.effects.models import install, installed, weights
+from mayfly.effects.runner import Runner
+from mayfly.effects.vision import face_points
 from tests.effects import checkpoints
 
 STYLES = ("cel", "ink", "watercolour")
@@ -263,7 +263,7 @@ def test_a_video_in_parts_is_the_video_and_identity_stays_identity(runner):
 
 
 def test_declared_context_is_that_of_the_steadying():
-    from effects.shared import temporal
+    from mayfly.effects.shared import temporal
 
     assert registry.declaration("anime").temporal_context >= temporal.CONTEXT
 
@@ -290,7 +290,7 @@ def test_an_installed_generator_draws(folder, runner, size):
 
 
 def test_a_generator_draws_large_pictures_on_a_smaller_grid(folder, runner, monkeypatch):
-    from effects.library.anime import generator
+    from mayfly.effects.library.anime import generator
 
     frames = coffee()
     whole = runner(frames, params(model="paprika")).float()

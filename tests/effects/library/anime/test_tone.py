@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from effects.library.anime import tone
+from mayfly.effects.library.anime import tone
 
 VALUES = torch.linspace(-0.5, 0.5, 4001)
 

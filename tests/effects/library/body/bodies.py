@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import torch
 
-from effects.vision import finder
-from effects.vision import pose_points as joint
+from mayfly.effects.vision import finder
+from mayfly.effects.vision import pose_points as joint
 
 _FINDER = finder.Finder()
 _SWAP = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9] + [index + 1 if index % 2 else index - 1 for index in range(11, 33)]

@@ -1,7 +1,7 @@
 import torch
 
-from effects.library.body import backdrop
-from effects.shared import blur
+from mayfly.effects.library.body import backdrop
+from mayfly.effects.shared import blur
 
 
 def filled(picture, known, depth=6.0):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from effects.library.body import body_field, body_shape
-from effects.vision.types import Pose
+from mayfly.effects.library.body import body_field, body_shape
+from mayfly.effects.vision.types import Pose
 
 SIZE = (400, 300)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from skimage import data
 
-from effects import registry
-from effects.errors import NoPerson
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.errors import NoPerson
+from mayfly.effects.runner import Runner
 from tests.effects import figures, worn
 from tests.effects.library.body import bodies
 

@@ -1,7 +1,7 @@
 import torch
 
-from effects.library.body import inpaint
-from effects.shared import blur
+from mayfly.effects.library.body import inpaint
+from mayfly.effects.shared import blur
 
 
 def scene(picture, work):

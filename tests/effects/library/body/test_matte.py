@@ -1,8 +1,8 @@
 import torch
 from torch.nn import functional
 
-from effects.library.body import matte
-from effects.shared import blur
+from mayfly.effects.library.body import matte
+from mayfly.effects.shared import blur
 
 
 def disc(side=96, radius=28):

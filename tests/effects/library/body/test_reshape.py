@@ -1,8 +1,8 @@
 import torch
 
-from effects.library.body import reshape
-from effects.library.body.body_field import Change
-from effects.vision import finder
+from mayfly.effects.library.body import reshape
+from mayfly.effects.library.body.body_field import Change
+from mayfly.effects.vision import finder
 from tests.effects import figures
 from tests.effects.library.body import bodies
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from effects.library.enhance import deblur
-from effects.shared import blur
+from mayfly.effects.library.enhance import deblur
+from mayfly.effects.shared import blur
 
 
 @pytest.mark.parametrize("sigma", [0.8, 1.2, 2.0])

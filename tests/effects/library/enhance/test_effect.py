@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from benchmarks import enhance_quality as quality
-from effects import registry, tiling
-from effects.contract import Tag, Tiling
-from effects.errors import InvalidParameters, WeightsError
-from effects.library.enhance import Enhance, effect
-from effects.models import enhancer, weights
-from effects.runner import Runner
-from effects.shared import temporal
+from mayfly.effects import registry, tiling
+from mayfly.effects.contract import Tag, Tiling
+from mayfly.effects.errors import InvalidParameters, WeightsError
+from mayfly.effects.library.enhance import Enhance, effect
+from mayfly.effects.models import enhancer, weights
+from mayfly.effects.runner import Runner
+from mayfly.effects.shared import temporal
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -193,7 +193,7 @@ def test_tampered_weights_are_refused(monkeypatch, tmp_path):
     there = types.SimpleNamespace(
         entry=lambda name: weights.entry(name, path.parent), load=lambda name: weights.load(name, path.parent)
     )
-    monkeypatch.setattr("effects.library.enhance.effect.weights", there)
+    monkeypatch.setattr("mayfly.effects.library.enhance.effect.weights", there)
     with pytest.raises(WeightsError):
         Runner(Enhance())
 

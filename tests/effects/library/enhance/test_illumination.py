@@ -4,8 +4,8 @@ import pytest
 import torch
 from skimage import data
 
-from effects.library.enhance import illumination
-from effects.shared import colour
+from mayfly.effects.library.enhance import illumination
+from mayfly.effects.shared import colour
 
 
 def picture(name="coffee"):

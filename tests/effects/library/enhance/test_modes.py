@@ -8,12 +8,12 @@ from PIL import Image, ImageFilter
 from torch.nn import functional
 
 from benchmarks import enhance_quality as quality
-from effects import registry
-from effects.errors import UnknownModel
-from effects.library.enhance import Enhance
-from effects.models import enhancer, install, installed, weights
-from effects.runner import Runner
-from effects.shared import colour
+from mayfly.effects import registry
+from mayfly.effects.errors import UnknownModel
+from mayfly.effects.library.enhance import Enhance
+from mayfly.effects.models import enhancer, install, installed, weights
+from mayfly.effects.runner import Runner
+from mayfly.effects.shared import colour
 from tests.effects import checkpoints
 
 
@@ -127,7 +127,7 @@ def test_low_light_leaves_a_well_lit_picture(runner):
 
 def test_low_light_is_judged_by_the_whole_picture(runner, monkeypatch):
     """Cutting into tiles does not show."""
-    from effects.library.enhance import effect
+    from mayfly.effects.library.enhance import effect
 
     dark = frames_of(darkened(quality.held_out("coffee")[:128, :130]))
     whole = runner(dark, params(scale=1, low_light=1))
@@ -190,7 +190,7 @@ def test_a_model_gives_what_spandrel_gives_and_strength_blends_it(folder, runner
 
 
 def test_a_models_tiles_have_no_seams(folder, runner, monkeypatch):
-    from effects.library.enhance import effect
+    from mayfly.effects.library.enhance import effect
 
     frames = frames_of(quality.held_out("coffee")[100:200, 100:220])
     whole = runner(frames, params(model="compact")).float()

@@ -5,9 +5,9 @@ import pytest
 import torch
 from skimage import data
 
-from effects.library.enhance import portraits
-from effects.vision import face_points
-from effects.vision.finder import Finder
+from mayfly.effects.library.enhance import portraits
+from mayfly.effects.vision import face_points
+from mayfly.effects.vision.finder import Finder
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy import signal
 
-from effects.vision import face_points as names
+from mayfly.effects.vision import face_points as names
 from tests.effects.library.expression import grimaces
 
 _RADIUS, _WIDTH, _HEIGHT = 24, 288, 240

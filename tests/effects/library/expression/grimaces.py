@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from effects.vision import face_points as names
+from mayfly.effects.vision import face_points as names
 
 
 def directions(points):

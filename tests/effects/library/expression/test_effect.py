@@ -6,12 +6,12 @@ import pytest
 import torch
 from skimage import data
 
-from effects import registry
-from effects.errors import NoFace
-from effects.library.expression import ExpressionParameters, face_field, muscles
-from effects.runner import Runner
-from effects.vision import face_points
-from effects.vision.finder import Finder
+from mayfly.effects import registry
+from mayfly.effects.errors import NoFace
+from mayfly.effects.library.expression import ExpressionParameters, face_field, muscles
+from mayfly.effects.runner import Runner
+from mayfly.effects.vision import face_points
+from mayfly.effects.vision.finder import Finder
 from tests.effects import portraits
 from tests.effects.library.expression import eye_motion, grimaces
 from tests.effects.vision import pictures

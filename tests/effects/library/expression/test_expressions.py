@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from effects.library.expression import expressions, muscles
-from effects.vision.finder import Finder
+from mayfly.effects.library.expression import expressions, muscles
+from mayfly.effects.vision.finder import Finder
 from tests.effects.vision import pictures
 
 MUCH = muscles.Expression(smile=1, mouth_open=1, eyes_open=-1, turn_x=1, brows=1)

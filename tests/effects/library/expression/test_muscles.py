@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from effects.library.expression import muscles
-from effects.vision import face_points as names
-from effects.vision.finder import Finder
+from mayfly.effects.library.expression import muscles
+from mayfly.effects.vision import face_points as names
+from mayfly.effects.vision.finder import Finder
 from tests.effects import portraits
 from tests.effects.library.expression import grimaces
 from tests.effects.vision import pictures

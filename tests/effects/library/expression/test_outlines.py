@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from effects.library.expression import outlines
+from mayfly.effects.library.expression import outlines
 
 CPU = torch.device("cpu")
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from skimage import color, data
 
-from effects import registry
-from effects.errors import InvalidParameters, NoPerson
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.errors import InvalidParameters, NoPerson
+from mayfly.effects.runner import Runner
 from tests.effects import figures, worn
 
 NEUTRAL = [{}, {"strength": 0, "colour": "#123456"}, {"garment": "full", "extent": "whole", "second_colour": "#ffffff"}]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from effects.library.fashion import materials
+from mayfly.effects.library.fashion import materials
 
 
 def lit(colour, count=400, seed=0):

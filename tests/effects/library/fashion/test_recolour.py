@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from effects.library.fashion import recolour
-from effects.shared import colour
+from mayfly.effects.library.fashion import recolour
+from mayfly.effects.shared import colour
 
 
 def folds(low, high):

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from effects.library.fashion import weaves
+from mayfly.effects.library.fashion import weaves
 
 SIDE = 96
 # The shifts, in repeats, after which these are the same again.

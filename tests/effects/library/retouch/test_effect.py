@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from effects.contract import Locality, Tag
-from effects.errors import NoFace
-from effects.library.retouch import Retouch, RetouchParameters
-from effects.runner import Runner
-from effects.vision import face_points
-from effects.vision.finder import Finder
+from mayfly.effects.contract import Locality, Tag
+from mayfly.effects.errors import NoFace
+from mayfly.effects.library.retouch import Retouch, RetouchParameters
+from mayfly.effects.runner import Runner
+from mayfly.effects.vision import face_points
+from mayfly.effects.vision.finder import Finder
 from tests.effects import portraits
 from tests.effects.vision import pictures
 

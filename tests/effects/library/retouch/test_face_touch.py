@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from effects.library.retouch import face_touch
-from effects.shared import colour, face_masks, skin
-from effects.vision.finder import Finder
-from effects.vision.types import Face
+from mayfly.effects.library.retouch import face_touch
+from mayfly.effects.shared import colour, face_masks, skin
+from mayfly.effects.vision.finder import Finder
+from mayfly.effects.vision.types import Face
 from tests.effects import portraits
 from tests.effects.vision import pictures
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from effects.library.retouch import face_warp
-from effects.vision.finder import Finder
+from mayfly.effects.library.retouch import face_warp
+from mayfly.effects.vision.finder import Finder
 from tests.effects import portraits
 from tests.effects.vision import pictures
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from effects.library.retouch import skin_smoothing
+from mayfly.effects.library.retouch import skin_smoothing
 
 UNIT = 200.0
 

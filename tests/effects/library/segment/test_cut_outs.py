@@ -4,7 +4,7 @@ import io
 import torch
 from PIL import Image
 
-from effects.library.segment import cut_outs
+from mayfly.effects.library.segment import cut_outs
 
 
 def half(height=40, width=60):

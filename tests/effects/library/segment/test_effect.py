@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from skimage import data
 
-from effects import registry
-from effects.errors import InvalidParameters, NoFace, NoPerson
-from effects.library.segment import SegmentParameters
-from effects.runner import Runner
+from mayfly.effects import registry
+from mayfly.effects.errors import InvalidParameters, NoFace, NoPerson
+from mayfly.effects.library.segment import SegmentParameters
+from mayfly.effects.runner import Runner
 from tests.effects import portraits, worn
 from tests.effects.composites import composite
 from tests.effects.vision import pictures

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from effects.library.segment import head_parts
-from effects.vision import face_points as names
-from effects.vision.finder import Finder
+from mayfly.effects.library.segment import head_parts
+from mayfly.effects.vision import face_points as names
+from mayfly.effects.vision.finder import Finder
 from tests.effects import worn
 from tests.effects.vision import pictures
 

@@ -1,6 +1,6 @@
 import torch
 
-from effects.library.segment import lens
+from mayfly.effects.library.segment import lens
 
 
 def everywhere(image):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from effects.library.segment import matting
+from mayfly.effects.library.segment import matting
 
 RED, GREEN = np.array([220.0, 60.0, 40.0]), np.array([40.0, 150.0, 70.0])
 SIDE = 160

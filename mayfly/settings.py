@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     waiting_jobs: int = Field(20_000, gt=0, description="of all, those without an owner among them")
     waiting_bytes: int = Field(1024**4, gt=0, description="of all uploads; less than the store's room")
 
-    # Internal targets of retention; the maxima, which nothing can lengthen, are in purge.policy.
+    # Internal targets of retention; the maxima, which nothing can lengthen, are in mayfly.purge.policy.
     input_retention: float = Field(22 * HOUR, gt=0, le=24 * HOUR)
     result_retention: float = Field(14.5 * DAY, gt=0, le=15 * DAY)
 

@@ -1,13 +1,13 @@
 """The root of every error that Mayfly raises on purpose; each package draws its own branch in its errors module.
 
 MayflyError
-├── NoSpace                        a full disk: media.errors.DiskFull, db.errors.DatabaseFull
-├── effects.errors.EffectError     unknown effects, bad parameters, weights
-├── media.errors.MediaError        what is wrong with an upload, and media tools that fail
-├── media.errors.StorageError      the object store
-├── db.errors.StateError           jobs that are unknown or not in the state that a call needs
-├── mayfly.client.errors.ClientError  what a producer did wrong, and services that it cannot reach
-└── FolderRefused folder_refused   a folder that the settings name is not Mayfly's to use
+├── NoSpace                            a full disk: mayfly.media.errors.DiskFull, mayfly.db.errors.DatabaseFull
+├── mayfly.effects.errors.EffectError  unknown effects, bad parameters, weights
+├── mayfly.media.errors.MediaError     what is wrong with an upload, and media tools that fail
+├── mayfly.media.errors.StorageError   the object store
+├── mayfly.db.errors.StateError        jobs that are unknown or not in the state that a call needs
+├── mayfly.client.errors.ClientError   what a producer did wrong, and services that it cannot reach
+└── FolderRefused folder_refused       a folder that the settings name is not Mayfly's to use
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from errors import FolderRefused
+from mayfly.errors import FolderRefused
 
 MARK = ".mayfly-made-this-folder"
 _TEXT = b"Mayfly made this folder for itself. It removes what lies in here, whenever it likes.\n"
