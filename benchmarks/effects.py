@@ -1,4 +1,4 @@
-"""Effects that measure the pipeline and not themselves; set MAYFLY_EFFECT_MODULES=benchmarks.effects to have them."""
+"""Effects that measure the pipeline and not themselves; MAYFLY_EFFECT_MODULES=benchmarks.effects has them."""
 
 from __future__ import annotations
 

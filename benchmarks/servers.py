@@ -23,6 +23,7 @@ from mayfly.tasks.messages import broker
 
 START_SECONDS = 180
 MODULES = "benchmarks.effects"
+ROOT = Path(__file__).parents[1]
 
 
 def settings() -> Settings:
@@ -81,9 +82,10 @@ def bare_worker(found: Settings, *, concurrency: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _process(command: list[str]) -> Iterator[None]:
-    environment = os.environ | {"MAYFLY_SCRATCH": tempfile.mkdtemp(prefix="mayfly-bench-")}
+    # A worker's services do not look into the folder that it is started in.
+    own = {"MAYFLY_SCRATCH": tempfile.mkdtemp(prefix="mayfly-bench-"), "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1])
+        child = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log, cwd=ROOT)
         try:
             yield
         finally:

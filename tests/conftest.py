@@ -42,6 +42,8 @@ WAITING = ("tests/faults/", "tests/integration/", "tests/mayfly/", "tests/script
 for _name in [name for name in os.environ if name.startswith("MAYFLY_") and name != "MAYFLY_SERVICES_DIR"]:
     del os.environ[_name]
 os.environ["MAYFLY_EFFECT_MODULES"] = "benchmarks.effects"
+# For the processes that tests start: what is installed has no benchmarks, and may be of another checkout.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 # Where the tests run in the background, a shell has them ignore Ctrl-C, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:

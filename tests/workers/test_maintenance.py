@@ -23,6 +23,7 @@ OURS = {
     "mayfly.media.video.segments",
 }
 ALSO = {
+    "mayfly.client",
     "mayfly.tasks.stages.effect",
     "mayfly.tasks.stages.ingest",
     "mayfly.tasks.stages.join",
