@@ -92,6 +92,15 @@ def test_beat_sends_what_there_is_to_the_queue_of_maintenance(app):
         assert entry["options"]["argsrepr"] == entry["options"]["kwargsrepr"] == "-"
 
 
+def test_it_imports_nothing_from_the_folder_that_a_process_is_started_in(tmp_path, monkeypatch):
+    (tmp_path / "of_another_project.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    started = create(Settings())
+    started.conf.imports = ("of_another_project",)
+    with pytest.raises(ModuleNotFoundError):
+        started.loader.import_default_modules()
+
+
 def test_every_effect_has_its_task(app):
     app.loader.import_default_modules()
     assert {f"effects.{name}" for name in registry.load(Settings().effect_modules)} <= set(app.tasks)

@@ -108,7 +108,8 @@ class Supervisor:
     def _start(self, service: Service) -> subprocess.Popen[bytes]:
         module = "mayfly.workers.maintenance" if service.light else "mayfly.workers.service"
         command = [
-            *(sys.executable, "-m", module, service.name),
+            # -P: the folder that a worker is started in may hold anybody's modules, named as those that we import.
+            *(sys.executable, "-P", "-m", module, service.name),
             f"--worker={self.identity}",
             f"--supervisor={os.getpid()}",
         ]

@@ -32,8 +32,9 @@ from mayfly.tasks import runtime
 from mayfly.tasks.app import create
 from mayfly.tasks.messages import broker, queues
 from mayfly.workers import plan, scratch
+from tests import other_project
 
-HERE = Path(__file__).parent
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 
 EFFECTS = "benchmarks.effects,stage_effects"
 PATIENCE = 90.0  # seconds that anything may take on a busy machine before a test gives up
@@ -60,12 +61,13 @@ def ends(stdout: str, count: int) -> list[dict[str, Any]]:
 class Process:
     """A running `mayfly` command with its log in a file."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path, folder: Path) -> None:
         self.log = log
         with log.open("ab") as file:
             self.popen = subprocess.Popen(
                 [shutil.which("mayfly", path=str(Path(sys.executable).parent)) or "mayfly", *arguments],
                 env=environment,
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -118,6 +120,9 @@ class Stage:
         self.name = f"stage-{uuid.uuid4().hex[:12]}"
         self.folder = folder
         self.scratch = scratch.own(folder / "scratch")
+        # All processes run in another project's folder, with its modules first on their path.
+        self.elsewhere = other_project.with_names_of_libraries(folder / "elsewhere")
+        self.strangers = other_project.with_our_names(folder / "strangers")
         broker_url = urllib.parse.urlsplit(servers["MAYFLY_BROKER_URL"])._replace(path=f"/{self.name}")
         storage_url = urllib.parse.urlsplit(servers["MAYFLY_STORAGE_URL"])._replace(path=f"/{self.name}")
         database = sa.make_url(servers["MAYFLY_DATABASE_URL"])
@@ -178,7 +183,8 @@ class Stage:
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Of a process on this stage; a machine's GPUs are not what is tested."""
-        common = {"PYTHONPATH": str(HERE), "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "400"}
+        path = os.pathsep.join(str(place) for place in (self.strangers, HERE, ROOT))
+        common = {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "400"}
         own = {f"MAYFLY_{name.upper()}": value for name, value in variables.items()}
         return os.environ | self.variables | common | own
 
@@ -187,6 +193,7 @@ class Stage:
         return subprocess.run(
             [shutil.which("mayfly", path=str(Path(sys.executable).parent)) or "mayfly", *map(str, arguments)],
             env=self.environment(**variables),
+            cwd=self.elsewhere,
             capture_output=True,
             text=True,
             timeout=2 * PATIENCE,
@@ -209,7 +216,7 @@ class Stage:
     def start(self, *arguments: str, **variables: str) -> Process:
         """Start a `mayfly` command."""
         log = self.folder / f"{arguments[0]}-{len(self.processes)}.log"
-        process = Process(list(arguments), self.environment(**variables), log)
+        process = Process(list(arguments), self.environment(**variables), log, self.elsewhere)
         self.processes.append(process)
         return process
 

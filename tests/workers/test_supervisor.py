@@ -13,6 +13,7 @@ import pytest
 from mayfly.workers import parents, supervisor
 from mayfly.workers.plan import Service
 from mayfly.workers.supervisor import Supervisor, reason, restart_pause
+from tests import other_project
 
 SERVICE = Service(name="cpu-photo", queues=("cpu.photo",), concurrency=1)
 
@@ -47,6 +48,15 @@ def stop_after(seconds):
 @pytest.mark.parametrize(("early", "seconds"), [(0, 1), (1, 1), (4, 1), (5, 2), (6, 4), (9, 32), (10, 60), (1000, 60)])
 def test_a_service_that_dies_at_once_is_started_ever_more_slowly(early, seconds):
     assert restart_pause(early) == seconds
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_a_service_imports_nothing_from_the_folder_that_it_is_started_in(light, tmp_path, monkeypatch):
+    monkeypatch.chdir(other_project.with_names_of_libraries(tmp_path / "elsewhere"))
+    # It imports all that it runs with, and says how it is used.
+    service = Service(name="--help", queues=("cpu.photo",), concurrency=1, light=light)
+    process = Supervisor([service], threads=1, slot=tmp_path)._start(service)
+    assert process.wait(60) == 0
 
 
 def test_deaths_in_a_row_are_counted_and_said_in_one_line(tmp_path, monkeypatch, caplog):
