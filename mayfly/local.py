@@ -86,9 +86,7 @@ def apply(
         fitting = ", ".join(suffix for suffix, format_ in _SUFFIXES.items() if format_.kind == found.kind)
         raise InvalidTarget(f"the result is {found.kind} like the source: name a target that ends in one of {fitting}")
     models.use(settings)
-    from mayfly.tasks.runtime import Runners
-
-    runner = Runners(device).get(effect)
+    runner = _runner(effect, device)
     with _whole(Path(target)) as part:
         if found.kind == "image":
             _image(path, part, wanted, runner, validated, bounds, settings)
@@ -112,13 +110,18 @@ def report(
     if not registry.declaration(effect).report:
         raise InvalidTarget("this effect makes a picture or video: use apply, with a file for its result")
     from mayfly.media.image import codec
-    from mayfly.tasks.runtime import Runners
 
     validated = registry.parameters(effect, params or {})
     with opened(Path(source)):
         pass
     picture = codec.decode(Path(source), limits.of(settings))
-    return Runners(device).get(effect).report(picture.rgb, validated).model_dump(mode="json")
+    return _runner(effect, device).report(picture.rgb, validated).model_dump(mode="json")
+
+
+def _runner(effect: str, device: str) -> Runner:
+    from mayfly.effects.runner import Runner
+
+    return Runner(registry.find(effect)(), device)
 
 
 def _default(settings: Settings) -> Output:

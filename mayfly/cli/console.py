@@ -9,19 +9,23 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pydantic
 import rich.console
 import typer
 from rich.markup import escape
 
-from mayfly.client.client import Client
 from mayfly.client.errors import JobFailed, WaitTimeout
 from mayfly.db.errors import Overloaded
 from mayfly.errors import MayflyError
 from mayfly.settings import Settings
 from mayfly.tasks.attempts.outage import AWAY
+
+if TYPE_CHECKING:
+    # They load the database's and the broker's libraries, which `mayfly apply` has no use for.
+    from mayfly.client.client import Client
+    from mayfly.client.waiting import Waiting
 
 people = rich.console.Console(stderr=True, highlight=False)
 
@@ -147,7 +151,16 @@ def settings() -> Settings:
 
 def client(given: Settings | None = None) -> Client:
     """A producer that says what it waits for."""
+    from mayfly.client.client import Client
+
     return Client(given or settings(), on_notice=notice)
+
+
+def waiting(timeout: float | None) -> Waiting:
+    """A wait that says what it waits for."""
+    from mayfly.client.waiting import Waiting
+
+    return Waiting(notice, timeout)
 
 
 def parameters(pairs: list[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import importlib.resources
 import io
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import rich.table
 import typer
@@ -17,11 +17,12 @@ from PIL import Image, ImageDraw
 from mayfly.cli import console, progress
 from mayfly.cli.console import Exit, people
 from mayfly.cli.submit import own_worker
-from mayfly.client.client import Client
-from mayfly.client.job import Job
-from mayfly.client.waiting import Waiting
 from mayfly.db.states import Retention, State
 from mayfly.tasks import limits
+
+if TYPE_CHECKING:
+    from mayfly.client.client import Client
+    from mayfly.client.job import Job
 
 SAMPLES = "mayfly.samples"
 HEIGHT = 512  # of the before/after picture's cells, in pixels
@@ -49,7 +50,7 @@ def demo(
         out.mkdir(parents=True, exist_ok=True)
         jobs = [client.submit(source, name) for source, name in wanted]
         names = [f"{name} {source.name}" for source, name in wanted]
-        with Waiting(console.notice, None) as until:
+        with console.waiting(None) as until:
             jobs = progress.wait(client, jobs, names, until=until)
         table = rich.table.Table("job", "effect", "time")
         for heading in ("result", "destroyed on", "input destroyed"):

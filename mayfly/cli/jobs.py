@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.table
 import typer
 
 from mayfly.cli import console, progress
 from mayfly.cli.console import people
-from mayfly.client.client import Client
 from mayfly.client.errors import WaitTimeout
-from mayfly.client.job import Job
-from mayfly.client.waiting import Waiting
 from mayfly.db import patience
 from mayfly.effects import registry
+
+if TYPE_CHECKING:
+    from mayfly.client.client import Client
+    from mayfly.client.job import Job
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on standard output")]
 Timeout = Annotated[
@@ -93,7 +94,7 @@ def _watched(client: Client, found: list[Job], timeout: float | None) -> tuple[l
     """Follow jobs to their end, or to that of the time; they come as they were seen last."""
     last = {one.id: one for one in found}
     try:
-        with Waiting(console.notice, timeout) as until:
+        with console.waiting(timeout) as until:
             names = [f"{one.effect} {one.id[:8]}" for one in found]
             progress.wait(client, found, names, until=until, on_change=lambda one: last.update({one.id: one}))
     except WaitTimeout as error:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import rich.progress
 from rich.markup import escape
 
 from mayfly.cli.console import people
-from mayfly.client.client import Client
-from mayfly.client.job import Job
-from mayfly.client.waiting import Waiting
 from mayfly.db.states import State
+
+if TYPE_CHECKING:
+    from mayfly.client.client import Client
+    from mayfly.client.job import Job
+    from mayfly.client.waiting import Waiting
 
 POLL_SECONDS = 0.1
 

@@ -10,7 +10,6 @@ import typer
 from mayfly.cli import console
 from mayfly.cli.console import Exit, people
 from mayfly.cli.jobs import Json
-from mayfly.db import room
 from mayfly.db.errors import DatabaseFull
 
 app = typer.Typer(help="What is destroyed, and when.", no_args_is_help=True)
@@ -34,6 +33,8 @@ def run(json: Json = False) -> None:
 @app.command("status")
 def status(json: Json = False) -> None:
     """Count what exists and what is overdue; exit code 1 when a promise was broken, or will be since nobody sweeps."""
+    from mayfly.db import room
+
     with console.client() as client:
         held, overdue, sweeping = client.held(), client.overdue(), client.sweeping()
         # Embedded, nobody need sweep while nothing is due.

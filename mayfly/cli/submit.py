@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,14 +13,16 @@ from mayfly.cli import console, progress
 from mayfly.cli.console import Exit
 from mayfly.cli.jobs import Json, Timeout, facts
 from mayfly.cli.output import HardwareEncoder, KeptChapters, VideoCodec, VideoQuality, chosen_output
-from mayfly.client.client import Client
 from mayfly.client.errors import WaitTimeout
-from mayfly.client.job import Job
 from mayfly.client.patience import STORE
-from mayfly.client.waiting import Waiting
 from mayfly.db.errors import Overloaded
 from mayfly.db.states import State
 from mayfly.errors import MayflyError
+
+if TYPE_CHECKING:
+    from mayfly.client.client import Client
+    from mayfly.client.job import Job
+    from mayfly.client.waiting import Waiting
 
 
 def submit(
@@ -78,7 +80,7 @@ def submit(
             if not wait:
                 codes.append(_ended(job))
         if wait:
-            codes += _wait(client, queued, Waiting(console.notice, timeout), out, json=json)
+            codes += _wait(client, queued, console.waiting(timeout), out, json=json)
     raise typer.Exit(max(codes, key=lambda code: (code is not Exit.DONE, code)))
 
 

@@ -21,8 +21,8 @@ def python(code, *arguments):
 
 
 def loaded_by(statement):
-    """The packages that a statement loads."""
-    return set(python(f"{statement}; import sys; print(*{{name.split('.')[0] for name in sys.modules}})").split())
+    """The modules that a statement loads."""
+    return set(python(f"{statement}; import sys; print(*sys.modules)").split())
 
 
 def test_the_client_loads_no_torch_and_no_migrations():
@@ -33,8 +33,25 @@ def test_the_client_loads_no_torch_and_no_migrations():
 
 def test_importing_mayfly_alone_loads_almost_nothing():
     loaded = loaded_by("import mayfly")
-    assert "mayfly" in loaded
-    assert not {"torch", "celery", "kombu", "sqlalchemy", "pydantic", "minio", "effects"} & loaded
+    assert {name for name in loaded if name.startswith("mayfly")} == {"mayfly"}
+    assert not {"torch", "celery", "kombu", "sqlalchemy", "pydantic", "minio"} & loaded
+
+
+def test_the_commands_load_no_database_and_no_broker_before_they_need_one():
+    loaded = loaded_by("from mayfly.cli import main")
+    assert "mayfly.cli.submit" in loaded
+    assert not {"torch", "celery", "kombu", "sqlalchemy", "alembic", "minio", "pika", "mayfly.client"} & loaded
+
+
+@pytest.mark.parametrize("file", ["photo", "clip"])
+def test_apply_loads_neither_celery_nor_sqlalchemy(file, tmp_path, request):
+    source = request.getfixturevalue(file)
+    target = tmp_path / f"result{source.suffix}"
+    code = "import sys; from mayfly.cli import main\ntry: main()\nexcept SystemExit: print(*sys.modules)"
+    loaded = set(python(code, "apply", "pass-through", str(source), str(target)).split())
+    assert target.stat().st_size
+    assert "torch" in loaded
+    assert not {"celery", "kombu", "sqlalchemy", "mayfly.client"} & loaded
 
 
 def test_what_is_exported():

@@ -26,6 +26,7 @@ def test_bad_values_are_refused(bad):
 
 
 def test_a_producer_needs_no_torch_for_it():
-    code = "import sys, mayfly.media.output, mayfly.media.video.encoders; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    imported = "import sys, mayfly.media.output, mayfly.media.video.encoders; "
+    code = f"{imported} print('torch' in sys.modules, 'numpy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True)
     assert found.stdout.split() == ["False", "False"]

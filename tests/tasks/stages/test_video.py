@@ -239,7 +239,8 @@ def test_an_interlaced_pieces_margins_are_what_the_filter_looks_at(rt, job, film
 
 
 def test_probing_and_joining_need_no_torch():
-    code = "import sys, mayfly.tasks.stages.ingest, mayfly.tasks.stages.join, mayfly.media.video.segments; sys.exit('torch' in sys.modules)"
+    imported = "import sys, mayfly.tasks.stages.ingest, mayfly.tasks.stages.join, mayfly.media.video.segments; "
+    code = f"{imported} sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
