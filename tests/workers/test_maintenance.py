@@ -23,7 +23,7 @@ OURS = {
     "mayfly.media.video.segments",
 }
 ALSO = {
-    "mayfly.client",
+    "mayfly.client.client",
     "mayfly.tasks.stages.effect",
     "mayfly.tasks.stages.ingest",
     "mayfly.tasks.stages.join",
