@@ -7,13 +7,11 @@ from kombu.entity import Exchange, Queue
 from mayfly.settings import Settings
 from mayfly.tasks.messages import queues
 
-_settings = Settings()
-
 # --- Where the broker is -----------------------------------------------------------------------------------------
 
 
 def broker(settings: Settings) -> dict[str, object]:
-    """The lines that depend on where the broker is; mayfly.tasks.app overrides them for a producer's own settings."""
+    """The lines that depend on where the broker is."""
     if settings.embedded:
         # The in-process broker polls; its default of a second would be most of a photo's time.
         return {"broker_url": settings.resolved_broker_url, "broker_transport_options": {"polling_interval": 0.01}}
@@ -34,7 +32,6 @@ def broker(settings: Settings) -> dict[str, object]:
     return {"broker_url": url, "broker_transport_options": options, "broker_use_ssl": tls}
 
 
-globals().update(broker(_settings))
 # Both ends notice a dead peer within three of these (seconds) instead of the two hours of TCP.
 broker_heartbeat = 10
 # A worker that starts before the broker waits for it, and one whose broker restarts comes back.
@@ -109,8 +106,6 @@ worker_send_task_events = False
 # A forked child has at once what its service has loaded, torch above all; one that takes a dead child's place works
 # within a second. A CUDA context does not survive a fork, so no service makes one (mayfly.workers.service).
 worker_pool_start_method = "fork"
-# A child that has grown past this is replaced after its task (kilobytes).
-worker_max_memory_per_child = _settings.child_memory // 1024
 # Loading weights takes longer than the four seconds after which Celery gives a child up.
 worker_proc_alive_timeout = 180
 # A last resort, over the limits that the tasks keep themselves and under RabbitMQ's 30 minutes for an
@@ -140,7 +135,16 @@ beat_schedule = {
     for name, period in queues.PERIODIC.items()
 }
 
-# --- What a worker imports ---------------------------------------------------------------------------------------
+# --- What settings decide ----------------------------------------------------------------------------------------
+
+
+def of(settings: Settings) -> dict[str, object]:
+    """The lines that depend on settings; mayfly.tasks.app adds them to the lines above, which read nothing."""
+    return broker(settings) | {
+        "imports": modules(settings),
+        # A child that has grown past this is replaced after its task (kilobytes).
+        "worker_max_memory_per_child": settings.child_memory // 1024,
+    }
 
 
 def modules(settings: Settings) -> tuple[str, ...]:
@@ -154,6 +158,3 @@ def modules(settings: Settings) -> tuple[str, ...]:
         "mayfly.tasks.stages.effect",
         "mayfly.tasks.stages.join",
     )
-
-
-imports = modules(_settings)

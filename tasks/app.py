@@ -1,4 +1,4 @@
-"""The Celery application."""
+"""The Celery application, made by settings; importing this reads nothing."""
 
 from __future__ import annotations
 
@@ -23,9 +23,5 @@ def create(settings: Settings) -> celery.Celery:
     """An application for the broker that the settings name; everything else is celeryconfig's."""
     app = celery.Celery("mayfly", loader=Loader)
     app.config_from_object("mayfly.celeryconfig")
-    app.conf.update(celeryconfig.broker(settings), imports=celeryconfig.modules(settings))
+    app.conf.update(celeryconfig.of(settings))
     return app
-
-
-# Services import the application from here, and so does `celery -A mayfly.tasks.app`.
-app = create(Settings())

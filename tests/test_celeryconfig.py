@@ -1,6 +1,9 @@
 """What the application that mayfly.tasks.app makes is configured to do."""
 
 import importlib
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -109,3 +112,29 @@ def test_every_effect_has_its_task(app):
 
 def test_a_child_that_works_on_media_knows_no_task_of_maintenance():
     assert not any("maintenance" in name for name in celeryconfig.modules(Settings()))
+
+
+def test_importing_reads_nothing():
+    # A setting that is refused would be a traceback.
+    code = "import mayfly.celeryconfig, mayfly.tasks.app, mayfly.client.client"
+    wrong = {"MAYFLY_CHILD_MEMORY": "much", "MAYFLY_BROKER_URL": "amqp://alone"}
+    subprocess.run([sys.executable, "-c", code], env=os.environ | wrong, check=True, timeout=60)
+
+
+def test_settings_that_are_given_are_the_only_ones(monkeypatch):
+    monkeypatch.setenv("MAYFLY_BROKER_URL", "amqp://of-the-environment/")
+    monkeypatch.setenv("MAYFLY_EFFECT_MODULES", "of.the.environment")
+    given = Settings(**URLS, effect_modules=["benchmarks.effects"], child_memory=3 * 1024**3)
+    found = create(given)
+    assert found.conf.broker_url == URLS["broker_url"]
+    assert found.conf.imports[0] == "benchmarks.effects"
+    assert found.conf.worker_max_memory_per_child == 3 * 1024**2
+
+
+def test_commands_of_celery_find_the_application(monkeypatch):
+    for name, value in URLS.items():
+        monkeypatch.setenv(f"MAYFLY_{name.upper()}", value)
+    command = [sys.executable, "-m", "celery", "-A", "mayfly.workers.application", "report"]
+    told = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
+    assert "broker.example" in told
+    assert "geheim" not in told

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import logging
 import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import billiard.util
+import celery
 from celery import signals
 
 from mayfly.effects import registry
@@ -24,12 +27,6 @@ from mayfly.workers import logs, opening, parents, scratch
 
 log = logging.getLogger(__name__)
 
-# What a child inherits from its service.
-SERVICE_PID, QUEUES, DEVICE, SCRATCH, THREADS, WARM = (
-    f"MAYFLY_SERVICE_{part}" for part in ("PID", "QUEUES", "DEVICE", "SCRATCH", "THREADS", "WARM")
-)
-"""WARM is there as long as no child has worked: one that takes another's place has no time for all effects."""
-
 STOP = signal.SIGUSR2
 """Tells a child to hand back what it has. Caught by a thread, for the main one may be in a long native call."""
 
@@ -37,8 +34,38 @@ BROKEN_SECONDS = 1.0  # before a child that cannot boot ends
 ORPHAN_SECONDS = 4.0  # at most, for what a child has in hand when its service has died
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
-def boot(**_: object) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What the children of a service are for; they inherit it.
+
+    Attributes:
+        settings: the worker's.
+        app: for their broker.
+        served: the queues whose messages they get.
+        device: torch's name of the device of their effects.
+        threads: of torch, for each child.
+        scratch: the service's folder of scratch.
+        service: the number of the service's process.
+    """
+
+    settings: Settings
+    app: celery.Celery
+    served: Sequence[str]
+    device: str
+    threads: int
+    scratch: Path
+    service: int = dataclasses.field(default_factory=os.getpid)
+
+
+def assign(assignment: Assignment) -> None:
+    """Say, in the service, what its children are for, and load what they need; before Celery forks the first."""
+    if serves_effects(assignment.served):
+        load()
+    signals.worker_process_init.connect(lambda **_: boot(assignment), weak=False)
+    signals.worker_process_shutdown.connect(close, weak=False)
+
+
+def boot(assignment: Assignment) -> None:
     """Make this child whole; until it returns, Celery gives the child nothing.
 
     While a server is away it waits. Celery swallows what is raised here and would let the child take messages; so a
@@ -46,30 +73,27 @@ def boot(**_: object) -> None:
     """
     # First, for every thread inherits it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {STOP})
-    threading.Thread(target=_await_stop, name="stop", daemon=True).start()
-    service = int(os.environ[SERVICE_PID])
-    parents.follow(service, STOP)
+    threading.Thread(target=_await_stop, args=(assignment.service,), name="stop", daemon=True).start()
+    parents.follow(assignment.service, STOP)
     logs.configure()
     try:
-        settings, runners = Settings(), Runners(os.environ[DEVICE])
-        served = os.environ[QUEUES].split(",")
-        if serves_effects(served):
+        runners = Runners(assignment.device)
+        if serves_effects(assignment.served):
             # First, for it takes seconds, which are better spent while a server is away than when it is back.
-            _try_device()
-            if WARM in os.environ:
-                models.use(settings)
-                warm(runners, served)
-        _open(settings, runners)
+            _try_device(assignment)
+            if not _in_place_of_another.is_set():
+                models.use(assignment.settings)
+                warm(runners, assignment.served)
+        _open(assignment, runners)
     except Exception as error:  # noqa: BLE001 - whatever it is, this child must not work
         log.error("this child cannot work (%s); its service is started again", describe(error))
         time.sleep(BROKEN_SECONDS)
-        os.kill(service, signal.SIGTERM)
+        os.kill(assignment.service, signal.SIGTERM)
         end()
     # From now on it has something to hand back.
     _whole.set()
 
 
-@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def close(**_: object) -> None:
     """Let a child that ends or is replaced finish what goes on beside its tasks."""
     rt = runtime.current()
@@ -85,7 +109,7 @@ def end() -> None:
     os._exit(os.EX_OK)
 
 
-def serves_effects(served: list[str]) -> bool:
+def serves_effects(served: Sequence[str]) -> bool:
     """Whether any of these queues carries effects."""
     return any(name not in (queues.MEDIA, queues.MAINTENANCE) for name in served)
 
@@ -108,7 +132,7 @@ def load() -> None:
         log.debug("effects cannot be loaded (%s)", describe(error))
 
 
-def warm(runners: Runners, served: list[str]) -> None:
+def warm(runners: Runners, served: Sequence[str]) -> None:
     """Set up every effect whose queue is served and run it once, so that no job pays for it.
 
     An effect that cannot be set up does not keep the child from the others. Raises what the last one raised if none
@@ -138,19 +162,17 @@ def warm(runners: Runners, served: list[str]) -> None:
         raise failed
 
 
-def _try_device() -> None:
+def _try_device(assignment: Assignment) -> None:
     """Load torch and use the device once: a child whose GPU is gone must not take jobs."""
     import torch
 
-    torch.set_num_threads(int(os.environ[THREADS]))
-    torch.zeros(1, device=os.environ[DEVICE])
+    torch.set_num_threads(assignment.threads)
+    torch.zeros(1, device=assignment.device)
 
 
-def _open(settings: Settings, runners: Runners) -> None:
+def _open(assignment: Assignment, runners: Runners) -> None:
     """Open the runtime, however long a server is away."""
-    from mayfly.tasks.app import app
-
-    own = scratch.of_child(Path(os.environ[SCRATCH]))
+    settings, app, own = assignment.settings, assignment.app, scratch.of_child(assignment.scratch)
     opening.patiently(
         lambda: runtime.start(settings, app, scratch=own, runners=runners, end_process=end),
         log,
@@ -160,16 +182,22 @@ def _open(settings: Settings, runners: Runners) -> None:
 
 
 _whole = threading.Event()
+_in_place_of_another = threading.Event()
 
 
-def _await_stop() -> None:
+def skip_warming() -> None:
+    """Say, in the service, that its children have all begun: one that takes another's place goes on at once."""
+    _in_place_of_another.set()
+
+
+def _await_stop(service: int) -> None:
     """Hand everything back when the service says so, or when it has died."""
     signal.sigwait({STOP})
     if not _whole.is_set():
         end()
     rt = runtime.current()
     rt.stopping.set()
-    if os.getppid() != int(os.environ[SERVICE_PID]):
+    if os.getppid() != service:
         # Billiard would say at length that its pipe to the service is broken.
         billiard.util.get_logger().setLevel(logging.CRITICAL)
         rt.working.wait_idle(ORPHAN_SECONDS)

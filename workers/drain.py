@@ -51,7 +51,7 @@ class Drain(celery.bootsteps.StartStopStep):  # type: ignore[misc]
                 raise WorkerShutdown(parents.EXPLAINED)
             time.sleep(POLL_SECONDS)
         # Whoever takes a dead child's place goes on at once.
-        os.environ.pop(child.WARM, None)
+        child.skip_warming()
         # Celery looks when a child's pipe closes, which is a moment before it can be reaped, and then every 5 seconds.
         worker.hub.call_repeatedly(REAP_SECONDS, worker.pool._pool.maintain_pool)
 

@@ -15,10 +15,12 @@ import sys
 import threading
 import time
 
+import celery
 from celery import signals
 
 from mayfly.settings import Settings
 from mayfly.tasks import runtime
+from mayfly.tasks.app import create
 from mayfly.tasks.messages import queues
 from mayfly.tasks.rounds import Rounds
 from mayfly.tasks.runtime import Runtime
@@ -41,13 +43,21 @@ def main() -> None:
     parents.follow(arguments.supervisor, signal.SIGTERM)
     settings = Settings()
     learn_effects(settings)
-    rounds = Rounds(opened(settings))
+    app = application(settings)
+    rounds = Rounds(opened(settings, app))
     rounds.start()
     signals.worker_shutting_down.connect(lambda **_: threading.Thread(target=end, args=(rounds,)).start(), weak=False)
-    consume(f"{arguments.name}-{arguments.worker}@%h")
+    consume(app, f"{arguments.name}-{arguments.worker}@%h")
     log.error("no messages come; what is due goes by the clock, and this process starts anew in %d s", ALONE_SECONDS)
     time.sleep(ALONE_SECONDS)
     end(rounds)
+
+
+def application(settings: Settings) -> celery.Celery:
+    """The application of this process, which knows no other tasks than those of maintenance."""
+    app = create(settings)
+    app.conf.imports = ("mayfly.tasks.maintenance",)
+    return app
 
 
 def learn_effects(settings: Settings) -> None:
@@ -59,11 +69,8 @@ def learn_effects(settings: Settings) -> None:
             log.error("a module of MAYFLY_EFFECT_MODULES cannot be loaded (%s); going on without", type(error).__name__)
 
 
-def opened(settings: Settings) -> Runtime:
+def opened(settings: Settings, app: celery.Celery) -> Runtime:
     """The runtime, once database and store answer; without them nothing can be destroyed."""
-    from mayfly.tasks.app import app
-
-    app.conf.imports = ("mayfly.tasks.maintenance",)
     return opening.patiently(
         # It has no use for scratch, and makes none.
         lambda: runtime.start(settings, app, scratch=settings.scratch, effects=False),
@@ -73,10 +80,8 @@ def opened(settings: Settings) -> Runtime:
     )
 
 
-def consume(node: str) -> None:
+def consume(app: celery.Celery, node: str) -> None:
     """Take messages, which only ask; waits for a broker that is away. Returns when that cannot go on."""
-    from mayfly.tasks.app import app
-
     options = ["--pool=solo", "--without-gossip", "--without-mingle", "--loglevel=INFO"]
     try:
         app.worker_main(["worker", f"--queues={queues.MAINTENANCE}", f"--hostname={node}", *options])

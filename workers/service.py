@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 
 from mayfly.errors import MayflyError
+from mayfly.settings import Settings
+from mayfly.tasks.app import create
 from mayfly.workers import child, drain, logs, parents, scratch
 
 log = logging.getLogger(__name__)
@@ -48,20 +50,19 @@ def main() -> None:
 def run(arguments: argparse.Namespace) -> int:
     """The service itself; returns its exit code."""
     slot = scratch.Slot.share(arguments.slot)
-    os.environ |= {
-        child.SERVICE_PID: str(os.getpid()),
-        child.QUEUES: arguments.queues,
-        child.DEVICE: arguments.device,
-        child.SCRATCH: str(slot.path / arguments.name),
-        child.THREADS: str(arguments.threads),
-        child.WARM: "1",
-    }
-
-    from mayfly.tasks.app import app
-
+    settings = Settings()
+    app = create(settings)
     app.loader.import_default_modules()
-    if child.serves_effects(arguments.queues.split(",")):
-        child.load()
+    child.assign(
+        child.Assignment(
+            settings=settings,
+            app=app,
+            served=arguments.queues.split(","),
+            device=arguments.device,
+            threads=arguments.threads,
+            scratch=slot.path / arguments.name,
+        )
+    )
     app.steps["worker"].add(drain.Drain)
     options = ["--without-gossip", "--without-mingle", "--loglevel=INFO"]
     try:

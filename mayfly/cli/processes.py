@@ -60,13 +60,13 @@ def worker(
 
 def beat() -> None:
     """Send the periodic tasks, until SIGTERM or Ctrl-C; several at once do no harm."""
-    _full()
+    settings = _full()
     from mayfly.workers import logs
 
     logs.configure()
-    from mayfly.tasks.app import app
+    from mayfly.tasks.app import create
 
-    app.start(["beat", "--loglevel=INFO", "--pidfile="])
+    create(settings).start(["beat", "--loglevel=INFO", "--pidfile="])
 
 
 def doctor(json: Json = False) -> None:

@@ -7,7 +7,9 @@ from mayfly.db import assets, jobs, periodic
 from mayfly.db.errors import DatabaseFull, DatabaseMissing
 from mayfly.db.states import State
 from mayfly.db.tables import JOBS, PERIODIC_RUNS
+from mayfly.settings import Settings
 from mayfly.tasks import maintenance
+from mayfly.tasks.app import create
 from mayfly.tasks.messages import queues
 from tests import clock
 
@@ -85,8 +87,7 @@ def test_a_server_that_is_away_is_noted(rt, monkeypatch):
 
 
 def test_every_periodic_task_exists_and_its_message_asks():
-    from mayfly.tasks.app import app
-
+    app = create(Settings())
     assert set(maintenance.WORK) == set(maintenance.ASKED) == set(queues.PERIODIC)
     assert all(period > 0 for period in queues.PERIODIC.values())
     for name, asked in maintenance.ASKED.items():

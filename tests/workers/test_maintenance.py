@@ -8,7 +8,6 @@ import pytest
 
 from mayfly.media.errors import StorageUnavailable
 from mayfly.tasks import runtime
-from mayfly.tasks.app import app
 from mayfly.workers import maintenance, opening
 
 HEAVY = {"torch", "torchvision", "numpy", "PIL", "cv2", "mediapipe", "safetensors", "skimage", "ffmpeg", "spandrel"}
@@ -37,11 +36,11 @@ import json, sys, threading
 from mayfly.settings import Settings
 from mayfly.tasks.rounds import Rounds
 from mayfly.workers import maintenance
-from mayfly.tasks.app import app
 
 settings = Settings()
 maintenance.learn_effects(settings)
-rt = maintenance.opened(settings)
+app = maintenance.application(settings)
+rt = maintenance.opened(settings, app)
 done = threading.Event()
 rounds = Rounds(rt)
 rounds.start()
@@ -85,7 +84,7 @@ def test_an_effect_that_cannot_be_loaded_is_left_out(embedded, tmp_path, monkeyp
 def test_it_fetches_no_models(embedded, monkeypatch):
     monkeypatch.setattr(runtime, "_current", None)
     monkeypatch.setattr(runtime.models, "use", lambda _: pytest.fail("models are no business of maintenance"))
-    maintenance.opened(embedded).close()
+    maintenance.opened(embedded, maintenance.application(embedded)).close()
 
 
 def test_it_opens_when_the_store_is_back(embedded, monkeypatch, caplog):
@@ -100,25 +99,23 @@ def test_it_opens_when_the_store_is_back(embedded, monkeypatch, caplog):
     monkeypatch.setattr(runtime, "_current", None)
     monkeypatch.setattr(runtime, "start", away)
     monkeypatch.setattr(opening, "FIRST_SECONDS", 0.01)
-    maintenance.opened(embedded).close()
+    maintenance.opened(embedded, maintenance.application(embedded)).close()
     said = [record.getMessage() for record in caplog.records if record.name == "mayfly.workers.maintenance"]
     assert said == [f"{StorageUnavailable.code}; maintenance begins once it is back"]
 
 
 @pytest.mark.parametrize("ended", [SystemExit(1), ConnectionRefusedError("guest@a-host")])
-def test_messages_that_cannot_be_had_end_nothing_but_their_taking(monkeypatch, caplog, ended):
+def test_messages_that_cannot_be_had_end_nothing_but_their_taking(embedded, monkeypatch, caplog, ended):
     def fail(_):
         raise ended
 
+    app = maintenance.application(embedded)
     monkeypatch.setattr(app, "worker_main", fail)
-    maintenance.consume("maintenance-x@%h")
+    maintenance.consume(app, "maintenance-x@%h")
     assert "a-host" not in caplog.text
 
 
 @pytest.fixture(autouse=True)
 def _forget():
-    # `opened` changes the application of this process.
-    before = app.conf.imports
     yield
-    app.conf.imports = before
     sys.modules.pop("sound_effects", None)
