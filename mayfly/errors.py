@@ -17,10 +17,11 @@ class MayflyError(Exception):
     """The root. `code` is stable; the text is one sentence that says what to do.
 
     Neither holds a secret, a file name, a user reference or anything from inside an upload: both are stored,
-    logged and shown.
+    logged and shown. `retry_after` is set where it is known in how many seconds another try may succeed.
     """
 
     code = "internal_error"
+    retry_after: int | None = None
 
 
 class NoSpace(MayflyError):

@@ -16,7 +16,7 @@ import rich.console
 import typer
 from rich.markup import escape
 
-from mayfly.client.errors import JobFailed, WaitTimeout
+from mayfly.client.errors import JobFailed, PartlySubmitted, WaitTimeout
 from mayfly.db.errors import Overloaded
 from mayfly.errors import MayflyError
 from mayfly.settings import Settings
@@ -76,6 +76,8 @@ def status_of(error: MayflyError) -> Exit:
         return Exit.FAILED
     if isinstance(error, WaitTimeout):
         return Exit.TIMEOUT if error.unreachable is None else Exit.UNREACHABLE
+    if isinstance(error, PartlySubmitted) and isinstance(error.__cause__, MayflyError):
+        return status_of(error.__cause__)
     # Both pass by themselves: the same command may succeed later.
     return Exit.UNREACHABLE if isinstance(error, (*AWAY, Overloaded)) else Exit.USAGE
 

@@ -15,7 +15,6 @@ from mayfly.cli.jobs import Json, Timeout, facts
 from mayfly.cli.output import HardwareEncoder, KeptChapters, VideoCodec, VideoQuality, chosen_output
 from mayfly.client.errors import WaitTimeout
 from mayfly.client.patience import STORE
-from mayfly.db.errors import Overloaded
 from mayfly.db.states import State
 from mayfly.errors import MayflyError
 
@@ -148,7 +147,7 @@ def _fetch(client: Client, job: Job, file: Path, out: Path, until: Waiting) -> P
 
 def _refused(error: MayflyError, file: Path, effect: str, *, json: bool) -> Exit:
     if json:
-        later = {"retry_after": error.retry_after} if isinstance(error, Overloaded) else {}
+        later = {} if error.retry_after is None else {"retry_after": error.retry_after}
         console.emit({"job": None, "state": None, "effect": effect, "result": None, "error": error.code} | later)
     console.complain(error.code, f"{file.name}: {error}")
     return console.status_of(error)

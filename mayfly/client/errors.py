@@ -52,13 +52,17 @@ class PartlySubmitted(ClientError):
 
     Attributes:
         code: of the first error, which is this one's cause.
+        retry_after: likewise, seconds until another try may find room; None where the error does not say it.
         submitted: the jobs that were queued, in the order of their sources.
         position: of the source that failed first, from 1.
     """
 
-    def __init__(self, code: str, text: str, *, submitted: list[Job], position: int) -> None:
+    def __init__(
+        self, code: str, text: str, *, submitted: list[Job], position: int, retry_after: int | None = None
+    ) -> None:
         super().__init__(text)
         self.code = code
+        self.retry_after = retry_after
         self.submitted = submitted
         self.position = position
 

@@ -78,11 +78,11 @@ def submit(
 def _raise(position: int, error: Exception, queued: list[JobRow], count: int) -> NoReturn:
     if not queued:
         raise error
-    code = error.code if isinstance(error, MayflyError) else MayflyError.code
-    text = str(error) if isinstance(error, MayflyError) else f"an upload failed ({type(error).__name__})"
+    first = error if isinstance(error, MayflyError) else MayflyError(f"an upload failed ({type(error).__name__})")
     raise PartlySubmitted(
-        code,
-        f"{position + 1} of {count}: {text}; {len(queued)} others are queued and go on",
+        first.code,
+        f"{position + 1} of {count}: {first}; {len(queued)} others are queued and go on",
         submitted=[Job.of(row) for row in queued],
         position=position + 1,
+        retry_after=first.retry_after,
     ) from error

@@ -1,5 +1,6 @@
 """A producer is told when too much waits, and when to come back; nothing is stored of what was refused."""
 
+import io
 import json
 
 import pytest
@@ -8,8 +9,10 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from mayfly import Client, Settings
+from mayfly.cli import console
 from mayfly.cli.console import Exit
 from mayfly.cli.main import app
+from mayfly.client.errors import PartlySubmitted
 from mayfly.db.errors import Overloaded
 from mayfly.db.tables import JOBS
 from tests import clock
@@ -49,6 +52,34 @@ def test_the_command_says_when_to_come_back(embedded, photo, monkeypatch):
     assert first["state"] == "queued"
     assert (second["job"], second["error"], second["retry_after"]) == (None, "overloaded", 5)
     assert "try again in 5 s" in done.stderr
+
+
+def test_of_several_uploads_it_is_said_as_of_one(embedded, photo, monkeypatch):
+    monkeypatch.setattr("mayfly.client.many.UPLOADS", 1)
+    with Client(embedded.model_copy(update={"waiting_jobs": 2})) as client:
+        with pytest.raises(PartlySubmitted, match="try again in 5 s") as raised:
+            client.submit_many([photo] * 4, "sleep")
+        assert (raised.value.code, raised.value.retry_after, raised.value.position) == ("overloaded", 5, 3)
+        assert [job.id for job in raised.value.submitted] == [job.id for job in reversed(client.jobs())]
+        # It passes by itself, as the command line has it.
+        assert console.status_of(raised.value) == Exit.UNREACHABLE
+
+
+class Broken(io.BytesIO):
+    """A picture whose bytes end in an error."""
+
+    def read(self, size=-1):
+        if self.tell() > 1_000_000:
+            raise OSError("gone")
+        return super().read(size)
+
+
+def test_of_what_does_not_pass_nothing_says_when(embedded, photo, monkeypatch):
+    monkeypatch.setattr("mayfly.client.many.UPLOADS", 1)
+    with Client(embedded) as client, pytest.raises(PartlySubmitted) as raised:
+        client.submit_many([photo, Broken(b"\xff\xd8\xff" + bytes(4_000_000))], "sleep")
+    assert (raised.value.code, raised.value.retry_after) == ("invalid_source", None)
+    assert console.status_of(raised.value) == Exit.USAGE
 
 
 def test_what_was_counted_is_shown_by_day(embedded, photo):
