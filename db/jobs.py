@@ -209,7 +209,9 @@ def mark_uploaded(engine: sa.Engine, job_id: uuid.UUID, asset_id: uuid.UUID, *, 
 
 def mark_sent(engine: sa.Engine, sent: Collection[JobRow]) -> None:
     """Note that the broker has confirmed the messages of these jobs, as they were when the messages were made."""
-    named = [{"of_job": job.id, "fence": job.attempt, "at_stage": job.stage.value} for job in sent]
+    # In the order of their ids, as whoever else locks several.
+    ordered = sorted(sent, key=lambda job: job.id)
+    named = [{"of_job": job.id, "fence": job.attempt, "at_stage": job.stage.value} for job in ordered]
     if named:
         with engine.begin() as connection:
             connection.execute(_MARK_SENT, named)
@@ -342,13 +344,18 @@ def abandoned_uploads(engine: sa.Engine) -> list[uuid.UUID]:
 
 
 def requeue_lapsed(engine: sa.Engine) -> list[uuid.UUID]:
-    """Queue the jobs again whose worker fell silent or whose retry is due, and return them."""
+    """Queue the jobs again whose worker fell silent or whose retry is due, and return them.
+
+    Those that somebody changes meanwhile are left to the next call.
+    """
     lapsed = sa.and_(JOBS.c.state == State.RUNNING.value, JOBS.c.lease_until < clock.now())
     ready = sa.and_(JOBS.c.state == State.WAITING.value, JOBS.c.retry_at <= clock.now())
+    # Whoever destroys locks jobs by their ids. This one has a job that it would want, and waits for none.
+    free = sa.select(JOBS.c.id).where(sa.or_(lapsed, ready)).order_by(JOBS.c.id).with_for_update(skip_locked=True)
     with engine.begin() as connection:
         rows = connection.execute(
             sa.update(JOBS)
-            .where(sa.or_(lapsed, ready))
+            .where(JOBS.c.id.in_(free))
             .values(
                 state=State.QUEUED.value,
                 attempt=JOBS.c.attempt + 1,

@@ -26,7 +26,8 @@ _FORGET = sa.update(JOBS).where(_OF_JOBS, _NEEDLESS).values(emptied_at=_EMPTIED,
 _LOCK = sa.select(JOBS.c.id).where(_OF_JOBS).order_by(JOBS.c.id).with_for_update(key_share=True)
 _LEFT = sa.or_(JOBS.c.emptied_at.is_(sa.null()), *(JOBS.c[name].is_not(sa.null()) for name in FIELDS))
 _SOME_LEFT = sa.select(JOBS.c.id).where(_LEFT, _NEEDLESS).limit(sa.bindparam("most"))
-_FORGET_SOME = sa.update(JOBS).where(JOBS.c.id.in_(_SOME_LEFT)).values(emptied_at=_EMPTIED, **_BLANK)
+# Whoever has one of them locked sees to it.
+_FREE = _SOME_LEFT.with_for_update(key_share=True, skip_locked=True)
 
 
 def lock(connection: sa.Connection, job_ids: Collection[uuid.UUID]) -> None:
@@ -52,7 +53,8 @@ def forget_left_behind(engine: sa.Engine, *, most: int) -> int:
         if connection.execute(_SOME_LEFT, {"most": 1}).first() is None:
             return 0
     with engine.begin() as connection:
-        found = connection.execute(_FORGET_SOME, {"most": most}).rowcount
+        free = connection.execute(_FREE, {"most": most}).scalars().all()
+        found = connection.execute(_FORGET, {"of_jobs": free}).rowcount
         if found:
             findings.note(connection, findings.LEFT_BEHIND, found)
     return found

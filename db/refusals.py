@@ -22,10 +22,15 @@ _WAIT = sa.case(
     *((ASSETS.c.tries == n, float(FIRST_SECONDS << n)) for n in range(_DOUBLED)),
     else_=float(MOST_SECONDS),
 )
-_PUT_OFF = (
-    sa.update(ASSETS)
+# What somebody else destroys just now is left to them.
+_FREE = (
+    sa.select(ASSETS.c.id)
     .where(ASSETS.c.id.in_(sa.bindparam("assets", expanding=True)), ASSETS.c.state != AssetState.DESTROYED.value)
-    .values(tries=ASSETS.c.tries + 1, next_try_at=clock.after(_WAIT))
+    .order_by(ASSETS.c.id)
+    .with_for_update(skip_locked=True)
+)
+_PUT_OFF = (
+    sa.update(ASSETS).where(ASSETS.c.id.in_(_FREE)).values(tries=ASSETS.c.tries + 1, next_try_at=clock.after(_WAIT))
 )
 _REFUSED = sa.select(sa.func.count(), sa.func.min(ASSETS.c.due_at)).where(
     ASSETS.c.state != AssetState.DESTROYED.value, ASSETS.c.tries > 0

@@ -294,13 +294,20 @@ def parts(engine: sa.Engine, job_id: uuid.UUID) -> list[tuple[SegmentRow, AssetR
 
 
 def requeue_lapsed(engine: sa.Engine) -> int:
-    """Queue the segments again whose worker fell silent or whose retry is due; returns how many."""
+    """Queue the segments again whose worker fell silent or whose retry is due, as jobs.requeue_lapsed.
+
+    Returns:
+        How many.
+    """
     lapsed = sa.and_(SEGMENTS.c.state == State.RUNNING.value, SEGMENTS.c.lease_until < clock.now())
     ready = sa.and_(SEGMENTS.c.state == State.WAITING.value, SEGMENTS.c.retry_at <= clock.now())
+    # A job that ends locks its segments in any order.
+    this = (SEGMENTS.c.job_id, SEGMENTS.c.number)
+    free = sa.select(*this).where(sa.or_(lapsed, ready)).order_by(*this).with_for_update(skip_locked=True)
     with engine.begin() as connection:
         changed = connection.execute(
             sa.update(SEGMENTS)
-            .where(sa.or_(lapsed, ready))
+            .where(sa.tuple_(*this).in_(free))
             .values(
                 state=State.QUEUED.value,
                 attempt=SEGMENTS.c.attempt + 1,
@@ -339,7 +346,9 @@ def sent_long_ago(engine: sa.Engine, *, seconds: float, limit: int) -> list[tupl
 
 def mark_sent(engine: sa.Engine, sent: Collection[SegmentRow]) -> None:
     """Note that the broker has confirmed the messages of these segments, as they were when the messages were made."""
-    named = [{"of_job": one.job_id, "of_number": one.number, "fence": one.attempt} for one in sent]
+    # In one order, as jobs.mark_sent.
+    ordered = sorted(sent, key=lambda one: (one.job_id, one.number))
+    named = [{"of_job": one.job_id, "of_number": one.number, "fence": one.attempt} for one in ordered]
     if named:
         with engine.begin() as connection:
             connection.execute(_MARK_SENT, named)
