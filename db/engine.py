@@ -6,6 +6,7 @@ Whatever keeps the database from answering becomes one error, DatabaseMissing, w
 from __future__ import annotations
 
 import contextlib
+import random
 import sqlite3
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from mayfly.db.errors import DatabaseFull, DatabaseMissing
 
 BUSY_TIMEOUT_MS = 30_000
 EMPTYING_MS = 2_000
+ALONE_MS = 50
 CONNECTIONS = 12  # of a process whose threads are its user's: uploads, each with its sign of life, and whoever waits
 IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, which would double small transactions
 
@@ -67,10 +69,20 @@ def _connect_server(url: sa.URL, part: str, connections: int) -> sa.Engine:
 def reading(engine: sa.Engine) -> sa.Connection:
     """A connection for single queries, which waits for no writer and pays for no transaction."""
     if engine.dialect.name == "sqlite":
-        try:
-            return engine.execution_options(reads_only=True).connect()
-        except DatabaseFull:
-            return _alone(engine.url).execution_options(reads_only=True).connect()
+        end = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            try:
+                return engine.execution_options(reads_only=True).connect()
+            except DatabaseFull:
+                # Of several that want to be alone, none may be waited for by the others; there may be room now as well.
+                try:
+                    return _alone(engine.url).execution_options(reads_only=True).connect()
+                except DatabaseFull:
+                    raise
+                except DatabaseMissing:
+                    if time.monotonic() > end:
+                        raise
+                time.sleep(random.uniform(0, ALONE_MS / 1000))  # noqa: S311 - nobody is to be kept from guessing it
     return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
 
@@ -206,10 +218,12 @@ def _alone(url: sa.URL) -> sa.Engine:
 
 def _configure_alone(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA busy_timeout={ALONE_MS}")
     connection.create_function(clock.SQLITE_FUNCTION, 1, clock.of_sqlite)
     # Before the file is looked at: else the index of the log is a file as well.
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    # From now on it is alone, or knows that it cannot be.
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -46,10 +46,11 @@ def private(path: Path, *, what: str, marked: bool = False) -> Path:
                 raise FolderRefused(f"{what} is open to other users: make it private (chmod 700), or name a new one")
             os.fchmod(folder, 0o700)
         if marked and not known:
-            with contextlib.suppress(FileExistsError):
-                mark = os.open(MARK, _NEW, 0o600, dir_fd=folder)
-                os.write(mark, _TEXT)
-                os.close(mark)
+            with (
+                contextlib.suppress(FileExistsError),
+                os.fdopen(os.open(MARK, _NEW, 0o600, dir_fd=folder), "wb") as mark,
+            ):
+                mark.write(_TEXT)
     finally:
         os.close(folder)
     return path

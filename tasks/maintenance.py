@@ -51,8 +51,8 @@ def run(rt: Runtime, task: str) -> None:
         if _claimed(rt, task):
             WORK[task](rt)
     except outage.AWAY as error:
-        rt.outages.note()
-        log.warning("%s: %s, the next one goes on", task, error.code)
+        if rt.outages.note(error.code):
+            log.warning("%s: %s: %s", task, error.code, error)
 
 
 def _claimed(rt: Runtime, task: str) -> bool:

@@ -74,7 +74,7 @@ class Rounds:
             except Exception as error:  # noqa: BLE001 - a thread that ended here would leave all that is due lying
                 if isinstance(error, outage.AWAY):
                     # Or the outbox would take leases for over that could not be renewed.
-                    self._runtime.outages.note()
+                    self._runtime.outages.note(error.code)
                 if not told:
                     # An error of a driver may repeat a value.
                     what = error.code if isinstance(error, outage.AWAY) else type(error).__name__
@@ -85,7 +85,8 @@ class Rounds:
                 continue
             # `stop` asks after it has said so, and what it asked may have just been taken for a message.
             if not self._stopping.is_set():
-                asked.wait(max(pause, LEAST_SECONDS))
+                # That it was done could not be noted where nothing can be written.
+                asked.wait(max(pause, LEAST_SECONDS) if pause > 0 else TROUBLE_SECONDS)
 
     def _left(self, task: str) -> float:
         """Seconds until this task is run by the clock; not positive when nobody has run it for too long."""

@@ -124,6 +124,13 @@ def start(
     return _current
 
 
+def move(scratch: Path) -> Runtime:
+    """Give this process's runtime another folder to work in from now on."""
+    global _current
+    _current = dataclasses.replace(current(), scratch=scratch)
+    return _current
+
+
 def current() -> Runtime:
     """The runtime of this process; workers start it before the first task."""
     if _current is None:

@@ -19,9 +19,9 @@ import filelock
 from celery.exceptions import WorkerTerminate
 
 from mayfly import folders
-from mayfly.db import changes, jobs, segments
+from mayfly.db import changes, jobs, room, segments
 from mayfly.db.changes import Changes
-from mayfly.db.errors import DatabaseMissing
+from mayfly.db.errors import DatabaseFull, DatabaseMissing
 from mayfly.effects import registry
 from mayfly.errors import MayflyError
 from mayfly.settings import Settings
@@ -80,10 +80,13 @@ def _lock_of(settings: Settings) -> filelock.BaseFileLock:
 
 
 class _Worker(celery.worker.WorkController):  # type: ignore[misc]
-    """A Celery worker that says when it is ready, and ends soon; its pool's threads are left to what they are at."""
+    """A Celery worker that says when it is ready, takes nothing before it may, and ends soon.
+
+    Its pool's threads are left to what they are at.
+    """
 
     def __init__(self, **options: object) -> None:
-        self.ready, self.ending = threading.Event(), threading.Event()
+        self.ready, self.taking, self.ending = threading.Event(), threading.Event(), threading.Event()
         super().__init__(**options)
 
     def on_consumer_ready(self, consumer: celery.worker.consumer.Consumer) -> None:
@@ -98,6 +101,8 @@ class _Worker(celery.worker.WorkController):  # type: ignore[misc]
                 busy_until = time.monotonic() + BUSY_SECONDS
             # Celery would wait two seconds for a message.
             timeout = min(timeout, LOOK_SECONDS)
+            if not self.taking.wait(timeout):
+                raise TimeoutError
             if time.monotonic() < busy_until:
                 # A thread that becomes free tells nobody.
                 drain(timeout=timeout)
@@ -144,7 +149,7 @@ class Embedded:
         self.stop()
 
     def start(self) -> None:
-        """Start the threads; returns when the worker takes jobs.
+        """Start the threads; returns when the worker takes jobs, or where the disk is full and it will.
 
         Raises AlreadyRunning, NoWorker, DatabaseMissing, FolderRefused.
         """
@@ -211,11 +216,13 @@ class Embedded:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         app = create(self.settings)
         app.set_default()
-        self._slot = Slot.take(scratch.place(self.settings))
-        self._runtime = runtime.start(self.settings, app, scratch=self._slot.path)
-        jobs.adopt(self._runtime.engine)
-        segments.adopt(self._runtime.engine)
+        self._runtime = runtime.start(self.settings, app, scratch=scratch.place(self.settings))
         self._start_worker(app)
+        try:
+            self._begin()
+        except DatabaseFull as error:
+            self._runtime.outages.note(error.code)
+            log.warning("%s: %s; jobs go on once there is room", error.code, error)
         # Meanwhile, so that the first job need not wait for it so long.
         self._start_thread("warm", lambda: importlib.import_module("torch"))
         self._changes = Changes(self._runtime.engine)
@@ -224,6 +231,26 @@ class Embedded:
         self._rounds = Rounds(self._runtime, patience=1)
         self._rounds.start()
         self._start_thread("scratch", self._sweep_scratch)
+
+    def _begin(self) -> None:
+        """Take a folder to work in, and up what an earlier worker has left; not before that may this one take jobs.
+
+        Raises DatabaseFull.
+        """
+        assert self._runtime is not None and self._worker is not None
+        if self._worker.taking.is_set():
+            return
+        if self._slot is None:
+            try:
+                self._slot = Slot.take(scratch.place(self.settings))
+            except OSError as error:
+                if error.errno in room.FULL:
+                    raise DatabaseFull(room.FULL_TEXT) from None
+                raise
+            self._runtime = runtime.move(self._slot.path)
+        jobs.adopt(self._runtime.engine)
+        segments.adopt(self._runtime.engine)
+        self._worker.taking.set()
 
     def _start_worker(self, app: celery.Celery) -> None:
         self._worker = _Worker(
@@ -265,11 +292,12 @@ class Embedded:
         pause = 0.0
         while not self._stop.wait(pause):
             try:
+                self._begin()
                 # What is unsent becomes so by a write, and by nothing else.
                 if changed := written.wait(CHANGE_SECONDS):
                     outbox.send_unsent(rt)
             except Exception as error:  # noqa: BLE001 - a thread that ended here would leave every later job standing
-                if not told:
+                if not (told or isinstance(error, DatabaseFull)):
                     what = error.code if isinstance(error, DatabaseMissing) else type(error).__name__
                     log.warning("%s: the outbox goes on trying", what)
                 told, pause = True, TROUBLE_SECONDS

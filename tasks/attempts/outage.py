@@ -23,17 +23,21 @@ OURS = (*AWAY, MachineFault, ScratchGone, StillAway, WeightsError)
 """Whatever is not the upload's or the effect's fault, so that it never uses up an attempt."""
 
 FIRST_SECONDS, MOST_SECONDS = 0.2, 4.0  # between two probes
+OVER_SECONDS = 90.0  # without a sign of an outage, after which the next one is told again
 
 
 class Seen:
-    """When this process last saw an outage."""
+    """When this process last saw an outage, and which."""
 
     def __init__(self) -> None:
         self._at = float("-inf")
+        self._code: str | None = None
 
-    def note(self) -> None:
-        """Note that there is one now."""
-        self._at = time.monotonic()
+    def note(self, code: str | None = None) -> bool:
+        """Note that there is one now, by its error's code; whether it is a new one."""
+        new = code != self._code or self.over_for(OVER_SECONDS)
+        self._at, self._code = time.monotonic(), code
+        return new
 
     def over_for(self, seconds: float) -> bool:
         """Whether none was seen for so long."""

@@ -1,6 +1,7 @@
 """An embedded home on a disk that is full: run by test_full_disk in a mount namespace of its own, prints what it saw.
 
-`python -m tests.faults.full_disk FOLDER reserve|without SIZE PHOTO purge|cancel`: SIZE bytes are the upload.
+`python -m tests.faults.full_disk FOLDER reserve|without SIZE PHOTO purge|cancel|up`: SIZE bytes are the upload that is
+due, 0 for none.
 """
 
 from __future__ import annotations
@@ -11,36 +12,44 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
+from mayfly import Client
 from mayfly.db import engine as engines
 from mayfly.db import migrate, room
-from mayfly.db.tables import ASSETS
+from mayfly.db.states import State
 from mayfly.media import storage
 from mayfly.settings import Settings
 from tests import clock, rows
 
 MOUNT_BYTES = 40_000_000
+IDLE_SECONDS = 3.0  # in which whoever waits for room has looked for it again
 
 
 def main() -> None:
     """Store an upload that is due, kill who did it, fill the disk, and ask the command line."""
-    folder, reserve, size, photo = Path(sys.argv[1]), sys.argv[2] == "reserve", int(sys.argv[3]), sys.argv[4]
+    folder, reserve, size, photo = Path(sys.argv[1]), sys.argv[2] == "reserve", int(sys.argv[3]), Path(sys.argv[4])
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MOUNT_BYTES}", "tmpfs", folder], check=True)
     os.environ["MAYFLY_HOME"] = str(folder / "home")
-    _killed(size)
+    up = sys.argv[5] == "up"
+    _killed(size, photo if up else None)
     kept = folder / "home" / "reserve"
     if not reserve:
         kept.unlink()
+    if up or not reserve:
         # Whoever ends in order leaves neither a log nor its index, for which there is no room afterwards.
         engine = engines.connect(Settings().resolved_database_url)
         migrate.revision(engine)
         engine.dispose()
     saw: dict[str, Any] = {"reserve": kept.exists()}
     filler = folder / "filler"
+    if up:
+        print(json.dumps(saw | _up(filler, kept, due=size > 0)))
+        return
     saw["status"] = _mayfly("status", "--json", fill=filler)
     saw["before"] = _mayfly("purge", "status", "--json", fill=filler)
     saw["submit"] = _mayfly("submit", "anime", photo, "--json", fill=filler)
@@ -55,7 +64,42 @@ def main() -> None:
     print(json.dumps(saw))
 
 
-def _killed(size: int) -> None:
+def _up(filler: Path, kept: Path, *, due: bool) -> dict[str, Any]:
+    """Run `mayfly up` on the full disk, with a job that waits, and make room once nothing else can happen."""
+    saw: dict[str, Any] = {}
+    _fill(filler)
+    with Client() as client, tempfile.TemporaryFile("w+", dir="/dev/shm") as said:
+        (job,) = [one for one in client.jobs() if one.state is State.QUEUED]
+        store = storage.connect(Settings().resolved_storage_url)
+        running = subprocess.Popen([sys.executable, "-m", "mayfly", "up"], stderr=said)
+        try:
+            if due:
+                _until(lambda: len(list(store.objects())) < 2, running)
+            else:
+                _until(lambda: b"disk_full" in os.pread(said.fileno(), 10_000, 0), running)
+                time.sleep(IDLE_SECONDS)
+                saw["waiting"] = client.status(job).state
+                saw["kept"] = kept.exists()
+                filler.unlink()
+            _until(lambda: client.status(job).state.final, running)
+            saw["state"] = client.status(job).state
+            running.send_signal(signal.SIGTERM)
+            saw["code"] = running.wait(60)
+        finally:
+            running.kill()
+            saw["said"] = os.pread(said.fileno(), 100_000, 0).decode()
+            sys.stderr.write(saw["said"])
+        return saw
+
+
+def _until(condition: Callable[[], object], running: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert running.poll() is None and time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _killed(size: int, photo: Path | None) -> None:
     """Do the work of a process that is killed: its writes are in the database's log alone."""
     child = os.fork()
     if child:
@@ -66,11 +110,13 @@ def _killed(size: int) -> None:
     migrate.ensure(engine)
     room.keep_reserve(engine)
     store.prepare()
-    _, asset = rows.create(engine, lease=-1)
-    assert asset is not None and asset.key is not None
-    store.put(asset.key, io.BytesIO(os.urandom(size)), size)
-    with engine.begin() as connection:
-        connection.execute(sa.update(ASSETS).values(due_at=clock.after(-600), deadline_at=clock.after(-60)))
+    if photo is not None:
+        Client(settings).submit(photo, "pass-through")
+    if size:
+        _, asset = rows.create(engine, lease=-1)
+        assert asset is not None and asset.key is not None
+        store.put(asset.key, io.BytesIO(os.urandom(size)), size)
+        rows.set_asset(engine, asset.id, due_at=clock.after(-600), deadline_at=clock.after(-60))
     os.kill(os.getpid(), signal.SIGKILL)
 
 

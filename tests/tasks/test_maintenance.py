@@ -10,6 +10,7 @@ from mayfly.db.tables import JOBS, PERIODIC_RUNS
 from mayfly.settings import Settings
 from mayfly.tasks import maintenance
 from mayfly.tasks.app import create
+from mayfly.tasks.attempts import outage
 from mayfly.tasks.messages import queues
 from tests import clock
 
@@ -84,6 +85,29 @@ def test_a_server_that_is_away_is_noted(rt, monkeypatch):
     maintenance.run(rt, maintenance.SWEEP)
     assert not rt.outages.over_for(10)
     assert not periodic.claim(rt.engine, maintenance.SWEEP, period=queues.PERIODIC[maintenance.SWEEP])
+
+
+def test_an_outage_is_told_once_and_the_next_one_again(rt, monkeypatch, caplog):
+    error = DatabaseMissing("away")
+
+    def away(_):
+        raise error
+
+    def lines():
+        with rt.engine.begin() as connection:
+            connection.execute(sa.delete(PERIODIC_RUNS))
+        caplog.clear()
+        maintenance.run(rt, maintenance.RESEND)
+        return [record.message for record in caplog.records]
+
+    monkeypatch.setitem(maintenance.WORK, maintenance.RESEND, away)
+    assert lines() == ["jobs.resend: database_unreachable: away"]
+    assert lines() == []
+    error = DatabaseFull("full")
+    assert lines() == ["jobs.resend: disk_full: full"]
+    assert lines() == []
+    monkeypatch.setattr(outage, "OVER_SECONDS", 0)
+    assert lines() == ["jobs.resend: disk_full: full"]
 
 
 def test_every_periodic_task_exists_and_its_message_asks():

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from mayfly.db import periodic
-from mayfly.db.errors import DatabaseMissing
+from mayfly.db.errors import DatabaseFull, DatabaseMissing
 from mayfly.db.tables import PERIODIC_RUNS
 from mayfly.tasks import maintenance, rounds
 from mayfly.tasks.messages import queues
@@ -91,8 +91,8 @@ def test_what_was_never_run_is_due(rt):
     assert Rounds(rt)._left(maintenance.SWEEP) <= 0
 
 
-@pytest.mark.parametrize("error", [DatabaseMissing("away"), ValueError("a face's name")])
-def test_an_error_ends_no_thread_and_is_told_without_its_text(begun, ran, monkeypatch, caplog, error):
+@pytest.mark.parametrize(("error", "lines"), [(DatabaseMissing("away"), 1), (ValueError("a face's name"), 2)])
+def test_an_error_ends_no_thread_and_is_told_without_its_text(begun, ran, monkeypatch, caplog, error, lines):
     calls = []
 
     def fail(_):
@@ -107,9 +107,20 @@ def test_an_error_ends_no_thread_and_is_told_without_its_text(begun, ran, monkey
     begun()
     assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
     said = [record for record in caplog.records if record.name in ("mayfly.tasks.rounds", "mayfly.tasks.maintenance")]
-    assert len(said) == 2
+    # One outage is one line.
+    assert len(said) == lines
     assert "face" not in caplog.text
     assert said[0].exc_info is None
+
+
+def test_a_full_disk_on_which_no_slot_can_be_noted_is_not_swept_all_the_time(begun, ran, monkeypatch):
+    def full(*_, **__):
+        raise DatabaseFull("full")
+
+    monkeypatch.setattr(periodic, "claim", full)
+    begun()
+    assert ran[maintenance.SWEEP].acquire(timeout=SECONDS)
+    assert not ran[maintenance.SWEEP].acquire(timeout=20 * rounds.LEAST_SECONDS)
 
 
 def test_a_database_that_cannot_be_asked_ends_no_thread(begun, ran, monkeypatch):

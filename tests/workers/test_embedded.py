@@ -12,7 +12,7 @@ import pytest
 from mayfly.client.client import Client
 from mayfly.db import claims, jobs
 from mayfly.db import engine as engines
-from mayfly.db.errors import DatabaseMissing
+from mayfly.db.errors import DatabaseFull, DatabaseMissing
 from mayfly.db.states import Stage, State
 from mayfly.errors import FolderRefused
 from mayfly.settings import Settings
@@ -54,6 +54,28 @@ def test_it_is_not_for_servers():
     urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://h/x", "storage_url": "s3://k:s@h/x"}
     with pytest.raises(ValueError, match="embedded"):
         Embedded(Settings(**urls))
+
+
+def test_nothing_is_taken_before_what_an_earlier_worker_left_can_be_taken_up(embedded, photo, monkeypatch):
+    adopt, tried, room = jobs.adopt, threading.Semaphore(0), threading.Event()
+
+    def full(engine):
+        tried.release()
+        if not room.is_set():
+            raise DatabaseFull("full")
+        adopt(engine)
+
+    monkeypatch.setattr(jobs, "adopt", full)
+    monkeypatch.setattr(module, "TROUBLE_SECONDS", 0.2)
+    with Embedded(embedded) as worker, Client(embedded) as client:
+        job = client.submit(photo, "pass-through")
+        # As the periodic task does.
+        outbox.resend(worker._runtime)
+        for _ in range(5):
+            assert tried.acquire(timeout=30)
+        assert row(client, job).state is State.QUEUED
+        room.set()
+        assert client.wait(job, timeout=60).state is State.DONE
 
 
 def test_one_a_home_and_the_next_takes_up_what_is_left(embedded, photo):
