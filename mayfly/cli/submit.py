@@ -50,6 +50,7 @@ def submit(
     given = console.parameters(param or [])
     output = chosen_output(None, codec=codec, quality=quality, chapters=chapters, hardware=hardware)
     wait = wait or out is not None
+    until = console.waiting(timeout)
     codes: list[Exit] = []
     queued: list[tuple[Job, Path]] = []
     with console.client(settings) as client, contextlib.ExitStack() as running:
@@ -69,6 +70,7 @@ def submit(
                     idempotency_key=key,
                     output=output,
                     preview=preview,
+                    timeout=until.left(),
                 )
             except MayflyError as error:
                 codes.append(_refused(error, file, effect, json=json))
@@ -79,7 +81,7 @@ def submit(
             if not wait:
                 codes.append(_ended(job))
         if wait:
-            codes += _wait(client, queued, console.waiting(timeout), out, json=json)
+            codes += _wait(client, queued, until, out, json=json)
     raise typer.Exit(max(codes, key=lambda code: (code is not Exit.DONE, code)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -78,6 +79,7 @@ class Client:
         idempotency_key: str | None = None,
         output: Output | None = None,
         preview: bool = False,
+        timeout: float | None = None,
     ) -> Job:
         """Upload a picture or video and queue its effect.
 
@@ -91,6 +93,7 @@ class Client:
                 job and uploads nothing, unless that job failed before any worker saw it; then it makes a new one.
             output: codec, quality and more of a video's result; what is not set is the operator's default.
             preview: make before-and-after previews as well; `previews` fetches them.
+            timeout: seconds after which a source that gives nothing is waited for no longer.
 
         Returns:
             The job. A broker that is away does not fail it: the message is sent when the broker is back.
@@ -98,12 +101,14 @@ class Client:
         Raises:
             Overloaded: as much waits as may, of this owner or of all; `retry_after` says in how many seconds to try
                 again. Nothing is stored.
+            WaitTimeout: the source gave nothing, and `timeout` was over.
             MayflyError: nothing is queued; `code` and text say why.
         """
+        end = _end_of(timeout)
         wanted = Wanted.check(
             effect, params, owner=owner, consent=consent, key=idempotency_key, output=output, preview=preview
         )
-        job, fresh = self._queue(wanted, source)
+        job, fresh = self._queue(wanted, source, end)
         if fresh:
             self._send([job])
         return Job.of(job)
@@ -118,8 +123,9 @@ class Client:
         consent: str | None = None,
         output: Output | None = None,
         preview: bool = False,
+        timeout: float | None = None,
     ) -> list[Job]:
-        """Submit several uploads for one effect, a few at a time.
+        """Submit several uploads for one effect, a few at a time; `timeout` as of `submit`, for all.
 
         Returns:
             The jobs in the order of the sources.
@@ -130,14 +136,17 @@ class Client:
                 position of the one that was refused.
         """
         wanted = Wanted.check(effect, params, owner=owner, consent=consent, output=output, preview=preview)
-        for position, source in enumerate(sources, 1):
-            try:
-                with opened(source) as (stream, size):
-                    wanted.check_upload(stream, size, self._limits)
-            except MayflyError as error:
-                error.args = (f"{position} of {len(sources)}: {error}",)
-                raise
-        rows = many.submit(sources, lambda source: self._queue(wanted, source)[0], self._send)
+        end = _end_of(timeout)
+        with Notices(self._on_notice) as notices:
+            for position, source in enumerate(sources, 1):
+                notices.on(upload.SOURCE)
+                try:
+                    with opened(source, end=end) as (stream, size):
+                        wanted.check_upload(stream, size, self._limits)
+                except MayflyError as error:
+                    error.args = (f"{position} of {len(sources)}: {error}",)
+                    raise
+        rows = many.submit(sources, lambda source: self._queue(wanted, source, end)[0], self._send)
         return [Job.of(row) for row in rows]
 
     def status(self, job: Job | str | uuid.UUID) -> Job:
@@ -249,14 +258,16 @@ class Client:
         """What was counted, by day, of jobs and receipts whose rows are gone."""
         return history.counts(self._engine)
 
-    def _queue(self, wanted: Wanted, source: Source) -> tuple[JobRow, bool]:
+    def _queue(self, wanted: Wanted, source: Source, end: float | None) -> tuple[JobRow, bool]:
         """Check and store one input. Returns the job, and False when its idempotency key was known."""
-        with opened(source) as (stream, size), Notices(self._on_notice) as notices:
-            found = wanted.check_upload(stream, size, self._limits)
-            self._services.open(notices)
+        with Notices(self._on_notice) as notices:
             notices.on(upload.SOURCE)
-            request = wanted.request(found, stream, size, self._policy)
-            return upload.upload(self._services, request, stream, size, notices)
+            with opened(source, end=end) as (stream, size):
+                found = wanted.check_upload(stream, size, self._limits)
+                self._services.open(notices)
+                notices.on(upload.SOURCE)
+                request = wanted.request(found, stream, size, self._policy)
+                return upload.upload(self._services, request, stream, size, notices)
 
     def _send(self, queued: Sequence[JobRow]) -> None:
         if queued and self._services.sender is not None:
@@ -269,6 +280,10 @@ class Client:
     @property
     def _store(self) -> Store:
         return self._services.store
+
+
+def _end_of(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
 
 
 def _id(job: Job | str | uuid.UUID) -> uuid.UUID:

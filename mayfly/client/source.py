@@ -8,39 +8,71 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from mayfly.client.errors import InvalidSource
+from mayfly.client.reader import Reader, Stream
 
 CHUNK_BYTES = 1024 * 1024
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
+_Call = Callable[..., Any]
 
 
 @contextlib.contextmanager
-def opened(source: Source) -> Iterator[tuple[BinaryIO, int]]:
+def opened(source: Source, *, end: float | None = None) -> Iterator[tuple[BinaryIO, int]]:
     """The source as a stream at its beginning, and its size in bytes; a stream stays the caller's to close.
+
+    Args:
+        source: what was handed over.
+        end: by time.monotonic(), when it is no longer waited for, here and in each call of the stream; None: never.
 
     Raises:
         InvalidSource: it cannot be opened or has no known size. The text does not repeat a path.
+        WaitTimeout: it was not there in time.
     """
     if isinstance(source, bytes):
         yield io.BytesIO(source), len(source)
-    elif isinstance(source, str | os.PathLike):
+    elif end is None:
+        with _opened(source, _at_once) as found:
+            yield found
+    else:
+        reader = Reader(end)
         try:
-            file = Path(source).open("rb")  # noqa: SIM115 - only the opening's error is translated
+            with _opened(source, reader.call, reader.later) as (stream, size):
+                yield Stream.wrap(stream, reader), size
+        finally:
+            reader.end()
+
+
+@contextlib.contextmanager
+def _opened(
+    source: str | os.PathLike[str] | BinaryIO, call: _Call, later: _Call | None = None
+) -> Iterator[tuple[BinaryIO, int]]:
+    """As `opened`; whatever may have to wait is done by `call`, and the closing by `later`."""
+    if isinstance(source, str | os.PathLike):
+        try:
+            file = call(Path(source).open, "rb")
         except (OSError, ValueError):
             raise InvalidSource("the file cannot be opened; check that it exists and may be read") from None
-        with file:
+        try:
+            if not file.seekable():
+                raise InvalidSource("this is a pipe or the like, of no known size; store it in a file first")
             yield file, os.fstat(file.fileno()).st_size
+        finally:
+            (later or call)(file.close)
     else:
         try:
-            start = source.tell()
-            size = source.seek(0, io.SEEK_END) - start
-            source.seek(start)
+            start = call(source.tell)
+            size = call(source.seek, 0, io.SEEK_END) - start
+            call(source.seek, start)
         except (OSError, ValueError, AttributeError):
             raise InvalidSource("give a path, bytes, or a binary stream that can seek") from None
         yield source, size
+
+
+def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def read(stream: BinaryIO, size: int) -> bytes:

@@ -41,6 +41,10 @@ class Waiting:
     ) -> None:
         self._notices.__exit__(kind, error, traceback)
 
+    def left(self) -> float | None:
+        """Seconds until the end, None without one."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
     def ask(self, call: Callable[[], T], what: str = DATABASE) -> T:
         """Call, again and again while a server is away. Raises WaitTimeout when the time is over before it is back."""
         try:

@@ -195,12 +195,12 @@ def test_uploads_that_run_when_another_fails_are_told_too(client, photo, monkeyp
     failed, queue = threading.Event(), client._queue
     fragile = Fragile.make()
 
-    def queue_slowly(wanted, source):
+    def queue_slowly(wanted, source, end):
         # Whatever has begun beside it goes on, and nothing else begins.
         if source is not fragile:
             assert failed.wait(20)
         try:
-            return queue(wanted, source)
+            return queue(wanted, source, end)
         except InvalidSource:
             failed.set()
             raise
