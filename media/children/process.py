@@ -226,6 +226,7 @@ def run(
     *,
     timeout: float,
     max_output: int = 1024 * 1024,
+    pass_fds: Sequence[int] = (),
     resources: Resources | None = None,
     access: Access = _NOTHING,
     on_wait: Callable[[], None] = lambda: None,
@@ -236,6 +237,7 @@ def run(
         argv: the program and its arguments.
         timeout: seconds until it is killed.
         max_output: bytes of standard output after which it is killed.
+        pass_fds: further file descriptors that the child inherits.
         resources: the kernel's limits.
         access: which files it may open.
         on_wait: called about once a second; an exception from it ends the child.
@@ -247,7 +249,7 @@ def run(
     chunks: list[bytes] = []
     left = max_output
     with (
-        Child(argv, timeout=timeout, stdout=True, resources=resources, access=access) as child,
+        Child(argv, timeout=timeout, stdout=True, pass_fds=pass_fds, resources=resources, access=access) as child,
         selectors.DefaultSelector() as ready,
     ):
         ready.register(child.stdout, selectors.EVENT_READ)

@@ -147,16 +147,20 @@ class Encoder:
         depth: int = 8,
         timeout: float,
         stall: float,
+        pass_fds: Sequence[int] = (),
         resources: Resources | None = None,
         access: Access,
     ) -> None:
-        """Start `command`, which gets frames of `depth` bits, 8 or 16; `shift` is taken from each timestamp, since the
-        stream's must not be negative.
+        """Start `command`, which inherits `pass_fds` and gets frames of `depth` bits, 8 or 16.
+
+        `shift` is taken from each timestamp, since the stream's must not be negative.
         """
         self._unit = info.time_base * matroska.NANOSECONDS
         self._shift = shift
         self._size = 3 * width * height * depth // 8
-        self._child = Child(command, timeout=timeout, stall=stall, stdin=True, resources=resources, access=access)
+        self._child = Child(
+            command, timeout=timeout, stall=stall, stdin=True, pass_fds=pass_fds, resources=resources, access=access
+        )
         self._head = matroska.header(width, height, info.rate, matroska.GBRP if depth == 8 else matroska.GBRP16)
 
     def write(self, frame: torch.Tensor, timestamp: int) -> None:

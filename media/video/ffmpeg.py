@@ -44,7 +44,6 @@ _DECODERS = (
     "subrip,srt,webvtt,mov_text,text,ass,ssa,pgssub,dvdsub,dvbsub,cc_dec"
 )
 _MAX_STREAMS = 16
-_MAX_CHAPTERS = 255  # as many as MP4 counts
 # QuickTime numbers some languages by their bibliographic codes; ffmpeg's muxer knows no others.
 _QUICKTIME_LANGUAGES = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
 _PROBE_ENTRIES = (
@@ -53,7 +52,7 @@ _PROBE_ENTRIES = (
     "color_range,color_space,color_transfer,color_primaries,r_frame_rate,avg_frame_rate,time_base,start_time,duration,"
     "nb_frames"
     ":stream_disposition=attached_pic:stream_tags=language:stream_side_data=rotation"
-    ":chapter=id:chapter_tags=title"
+    ":chapter=time_base,start,end:chapter_tags=title"
 )
 
 
@@ -96,7 +95,7 @@ def encode(
     muxer: str,
     subtitles: Mapping[int, str],
     shift: int,
-    chapters: bool = False,
+    chapters: int | None = None,
 ) -> list[str]:
     """The command that reads frames as `mayfly.media.video.matroska` writes them and adds sound and subtitles of the
     source.
@@ -110,16 +109,16 @@ def encode(
         muxer: ffmpeg's name of the container.
         subtitles: the index in the source of each track to keep, and ffmpeg's name of its encoder, or "copy".
         shift: ticks of the source's time base to add to each timestamp.
-        chapters: whether to keep the source's, of which the titles alone remain.
+        chapters: the file descriptor from which the child reads them, by mayfly.media.video.chapters; None: there are
+            none.
     """
     frames = ffmpeg.input(
         "pipe:0", nostdin=None, copyts=None, format="matroska", probesize=32, analyzeduration=0, fpsprobesize=0
     )
-    kept = _chapters(info, chapters=chapters)
     chain = colour.from_planes(info, coding.pixels, even=coding.even)
     if moved := shift - round(info.start / info.time_base):
         chain += [f"settb={info.time_base}", f"setpts=PTS{moved:+d}"]
-    options = _result(info, muxer, subtitles, kept, coding.codec) | {
+    options = _result(info, muxer, subtitles, chapters, coding.codec) | {
         "vf": ",".join(chain),
         "fps_mode": "passthrough",
         "enc_time_base": info.time_base,
@@ -127,7 +126,7 @@ def encode(
         **coding.options,
         "bsf:v": corrected(coding, info),
     }
-    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles, kept)]
+    streams = [frames["v:0"], *_other_inputs(source, info, limits, subtitles, chapters)]
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 
@@ -135,26 +134,24 @@ def _ticks(info: VideoInfo) -> int:
     return max(1, round(1 / info.rate / info.time_base))
 
 
-def _chapters(info: VideoInfo, *, chapters: bool) -> Sequence[str]:
-    """The titles of the chapters to keep."""
-    return info.chapters if chapters and len(info.chapters) <= _MAX_CHAPTERS else ()
-
-
-def _other_tracks(
-    source: Path, info: VideoInfo, limits: Limits, subtitles: Mapping[int, str], chapters: Sequence[str]
+def _other_inputs(
+    source: Path, info: VideoInfo, limits: Limits, subtitles: Mapping[int, str], chapters: int | None
 ) -> list[Any]:
-    """Sound and subtitles of the source, by the clock of the result."""
-    if not (info.audio or subtitles or chapters):
-        return []
+    """What is taken of sound and subtitles of the source, and of its chapters, by the clock of the result."""
     clock = {"itsoffset": f"{-float(info.start):.6f}"} if info.start else {}
-    others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer), **clock)
-    found = [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
-    # An input is one only if something is taken from it; the question mark allows that there is nothing.
-    return found or [others["v:99?"]]
+    taken = []
+    if info.audio or subtitles:
+        others = ffmpeg.input(f"file:{source}", **_hardening(limits, info.demuxer), **clock)
+        taken = [others[str(index)] for index in [stream.index for stream in info.audio] + [*subtitles]]
+    if chapters is not None:
+        kept = ffmpeg.input(f"pipe:{chapters}", format="ffmetadata", protocol_whitelist="pipe", **clock)
+        # An input is one only if something is taken from it; the question mark allows that there is nothing.
+        taken.append(kept["v:99?"])
+    return taken
 
 
 def _result(
-    info: VideoInfo, muxer: str, subtitles: Mapping[int, str], chapters: Sequence[str], codec: str
+    info: VideoInfo, muxer: str, subtitles: Mapping[int, str], chapters: int | None, codec: str
 ) -> dict[str, Any]:
     """The options of a result's container, and of all tracks but the video's."""
     options: dict[str, Any] = {
@@ -162,8 +159,10 @@ def _result(
         # Else ffmpeg names the encoder.
         "metadata:s:v": "encoder=mayfly",
         "c:a": "copy",
-        "map_metadata": -1,
-        "map_chapters": 1 if chapters else -1,
+        "map_metadata:g": -1,
+        "map_metadata:s": -1,
+        # The last of the inputs.
+        "map_chapters": -1 if chapters is None else 1 + bool(info.audio or subtitles),
         "fflags": "+bitexact",
         "max_muxing_queue_size": 4096,
     }
@@ -172,8 +171,6 @@ def _result(
         languages = {index: _QUICKTIME_LANGUAGES.get(name, name) for index, name in languages.items()}
     options |= {f"metadata:s:a:{n}": f"language={languages[stream.index]}" for n, stream in enumerate(info.audio)}
     options |= {f"metadata:s:s:{n}": f"language={languages[index]}" for n, index in enumerate(subtitles)}
-    if chapters:
-        options |= {"map_metadata:c": -1, **{f"metadata:c:{n}": f"title={title}" for n, title in enumerate(chapters)}}
     options |= {f"c:s:{n}": encoder for n, encoder in enumerate(subtitles.values())}
     if codec == "hevc" and muxer != "matroska":
         # Apple's players take HEVC under no other tag.
@@ -230,7 +227,7 @@ def join(
     *,
     muxer: str,
     subtitles: Mapping[int, str],
-    chapters: bool,
+    chapters: int | None,
     codec: str,
     first: int,
 ) -> list[str]:
@@ -248,18 +245,18 @@ def join(
         codec: of the parts.
         first: the first frame's timestamp in ticks of the source's time base.
     """
-    kept, begin = _chapters(info, chapters=chapters), first - round(info.start / info.time_base)
+    begin = first - round(info.start / info.time_base)
     frames = ffmpeg.input(
         f"file:{parts}", nostdin=None, xerror=None, copyts=None, format="concat", safe=0, protocol_whitelist="file"
     )
     # An encoder's first packets have decoding times before their first frame's, which may cross the last of the part
     # before when the distance of frames varies.
     decoding = f"max(DTS+{begin}\\,PREV_OUTDTS+1)"
-    options = _result(info, muxer, subtitles, kept, codec) | {
+    options = _result(info, muxer, subtitles, chapters, codec) | {
         "c:v": "copy",
         "bsf:v": f"setts=pts=PTS+{begin}:dts={decoding}:duration={_ticks(info)}",
     }
-    streams = [frames["v:0"], *_other_tracks(source, info, limits, subtitles, kept)]
+    streams = [frames["v:0"], *_other_inputs(source, info, limits, subtitles, chapters)]
     return _compiled(ffmpeg.output(*streams, f"file:{target}", **options).overwrite_output())
 
 

@@ -21,6 +21,16 @@ class Track:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """One chapter: where it begins and ends, in units of its time base in seconds, and its title, "" if it has none."""
+
+    start: int
+    end: int
+    time_base: Fraction
+    title: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Colour:
     """Colour tags by ffmpeg's names; None where the source has none."""
 
@@ -50,7 +60,7 @@ class VideoInfo:
         stream: the index of the video in the file.
         audio: all sound tracks.
         subtitles: all tracks of subtitles.
-        chapters: the title of each chapter, "" where it has none, and after `from_json`: see `with_titles`.
+        chapters: all of them; none after `from_json`: see mayfly.media.video.probe.with_chapters.
         demuxer: "mov", "matroska" or "gif".
         start: seconds on the source's clock that become 0 in the result; 0 but in recordings that were cut out of
             something longer.
@@ -72,7 +82,7 @@ class VideoInfo:
     stream: int = 0
     audio: tuple[Track, ...] = ()
     subtitles: tuple[Track, ...] = ()
-    chapters: tuple[str, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
     demuxer: str = "mov"
     start: Fraction = Fraction(0)
 
@@ -88,11 +98,11 @@ class VideoInfo:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, for those who get a piece of the video and not the video: nothing of the source's text."""
-        bare = dataclasses.replace(self, chapters=("",) * len(self.chapters))
+        bare = dataclasses.replace(self, chapters=())
         found: dict[str, Any] = pydantic.TypeAdapter(VideoInfo).dump_python(bare, mode="json")
         return found
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> VideoInfo:
         """What `to_json` returned."""
-        return pydantic.TypeAdapter(VideoInfo).validate_python(found)
+        return pydantic.TypeAdapter(VideoInfo).validate_python(found | {"chapters": []})

@@ -17,11 +17,11 @@ from mayfly.media.errors import DamagedMedia, UnsupportedMedia, WrongKind
 from mayfly.media.image import sizes
 from mayfly.media.limits import Limits
 from mayfly.media.video import ffmpeg
-from mayfly.media.video.info import Colour, Track, VideoInfo
+from mayfly.media.video.info import Chapter, Colour, Track, VideoInfo
 
 PROBE_SECONDS = 30
 _LATE_SECONDS = 1.0  # a file that starts later is a cut of something longer, and is shown from its start
-_TITLE_LENGTH = 200
+_TITLE_LENGTH = 200  # characters of a chapter's
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,9 +95,9 @@ def probe_video(source: Path, limits: Limits) -> VideoInfo:
     return info
 
 
-def with_titles(info: VideoInfo, source: Path, limits: Limits) -> VideoInfo:
-    """What `from_json` gave, with the titles of its chapters, which the source alone has. Raises as `probe_video`."""
-    return dataclasses.replace(info, chapters=probe_video(source, limits).chapters) if info.chapters else info
+def with_chapters(info: VideoInfo, source: Path, limits: Limits) -> VideoInfo:
+    """What `from_json` gave, with its chapters, which the source alone has. Raises as `probe_video`."""
+    return dataclasses.replace(info, chapters=probe_video(source, limits).chapters)
 
 
 def _start(source: Path | bytes) -> tuple[bytes, int]:
@@ -146,7 +146,7 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
         stream=int(video["index"]),
         audio=_tracks(streams, "audio"),
         subtitles=_tracks(streams, "subtitle"),
-        chapters=tuple(c.get("tags", {}).get("title", "")[:_TITLE_LENGTH] for c in found.get("chapters", ())),
+        chapters=tuple(_chapter(c) for c in found.get("chapters", ())),
         demuxer=next(name for name in ("mov", "matroska", "gif") if name in found["format"]["format_name"]),
         start=_start_of(found["format"], time_base),
     )
@@ -174,6 +174,15 @@ def _tracks(streams: list[dict[str, Any]], kind: str) -> tuple[Track, ...]:
         Track(index=int(s["index"]), codec=s.get("codec_name", "unknown"), language=_language(s))
         for s in streams
         if s.get("codec_type") == kind
+    )
+
+
+def _chapter(found: dict[str, Any]) -> Chapter:
+    return Chapter(
+        start=int(found["start"]),
+        end=max(int(found["start"]), int(found["end"])),
+        time_base=ffmpeg.rational(found.get("time_base"), Fraction(1, 1000)),
+        title=found.get("tags", {}).get("title", "")[:_TITLE_LENGTH],
     )
 
 

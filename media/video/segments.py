@@ -15,7 +15,7 @@ from mayfly.media.children.process import Resources
 from mayfly.media.errors import MachineFault, MediaToolError
 from mayfly.media.limits import Limits
 from mayfly.media.output import Output
-from mayfly.media.video import bounds, containers, encoders, ffmpeg
+from mayfly.media.video import bounds, chapters, containers, encoders, ffmpeg
 from mayfly.media.video.info import VideoInfo
 
 INDEX_SECONDS = 120.0
@@ -188,21 +188,27 @@ def join(
     muxer, script = containers.MUXERS[container], target.with_suffix(".parts")
     try:
         script.write_text(_script(parts, info))
-        command = ffmpeg.join(
-            script,
-            source,
-            target,
-            info,
-            limits,
-            muxer=muxer,
-            subtitles=containers.subtitles(container, info),
-            chapters=output.chapters,
-            codec=coding.codec,
-            first=parts[0][1],
-        )
-        resources = _copier(info, target)
-        access = Access(reads=[script, source, *(path for path, _ in parts)], writes=[target])
-        finished = process.run(command, timeout=timeout, resources=resources, access=access, on_wait=on_wait)
+        with chapters.handed_over(info, wanted=output.chapters) as kept:
+            command = ffmpeg.join(
+                script,
+                source,
+                target,
+                info,
+                limits,
+                muxer=muxer,
+                subtitles=containers.subtitles(container, info),
+                chapters=kept,
+                codec=coding.codec,
+                first=parts[0][1],
+            )
+            finished = process.run(
+                command,
+                timeout=timeout,
+                pass_fds=[] if kept is None else [kept],
+                resources=_copier(info, target),
+                access=Access(reads=[script, source, *(path for path, _ in parts)], writes=[target]),
+                on_wait=on_wait,
+            )
         if finished.code:
             raise ffmpeg.encoder_failure(finished.code, finished.last_lines)
         written = dataclasses.replace(info, stream=0, demuxer="matroska" if muxer == "matroska" else "mov")

@@ -30,7 +30,7 @@ from mayfly.media.children.confinement import Access
 from mayfly.media.errors import DamagedMedia
 from mayfly.media.limits import Limits
 from mayfly.media.output import Output
-from mayfly.media.video import bounds, colour, containers, encoders, ffmpeg, hardware
+from mayfly.media.video import bounds, chapters, colour, containers, encoders, ffmpeg, hardware
 from mayfly.media.video.coders import Decoder, Encoder
 from mayfly.media.video.info import VideoInfo
 from mayfly.media.video.segments import Window
@@ -138,6 +138,7 @@ def transform(
                 coding = encoders.choose(output, width=width, height=height, deep=deep, works=hardware.works)
                 # A negative timestamp cannot go through the pipe; the encoder's filters give it back.
                 below = min(0, first)
+                kept = stack.enter_context(chapters.handed_over(info, wanted=output.chapters))
                 command = ffmpeg.encode(
                     source,
                     target,
@@ -147,7 +148,7 @@ def transform(
                     muxer=containers.MUXERS[written],
                     subtitles=containers.subtitles(written, info),
                     shift=below if window is None else 0,
-                    chapters=output.chapters,
+                    chapters=kept,
                 )
                 # The effect may have made the frames larger.
                 free = room(width=width, height=height)
@@ -160,6 +161,7 @@ def transform(
                     depth=depth,
                     timeout=timeout,
                     stall=stall,
+                    pass_fds=[] if kept is None else [kept],
                     resources=bounds.encoder(width, height, free=free, hardware=coding.hardware),
                     access=Access(reads=[source], writes=[target], devices=coding.hardware),
                 )

@@ -126,8 +126,8 @@ def join(attempt: Attempt[Claim]) -> None:
 
 
 def _with_chapters(attempt: Attempt[Claim], info: VideoInfo, path: Path) -> VideoInfo:
-    """The source's facts with the titles of its chapters, if they are wanted: no table holds them."""
-    return probe.with_titles(info, path, attempt.runtime.limits) if _chosen_output(attempt).chapters else info
+    """The source's facts with its chapters, if they are wanted: no table holds them."""
+    return probe.with_chapters(info, path, attempt.runtime.limits) if _chosen_output(attempt).chapters else info
 
 
 def _chosen_output(attempt: Attempt[Claim] | Attempt[SegmentClaim]) -> Output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def commands(info):
         "encode": ffmpeg.encode(SOURCE, TARGET, info, LIMITS, coding=coding, shift=0, **result),
         "cut": ffmpeg.cut(SOURCE, TARGET, info, LIMITS, **part),
         "join": ffmpeg.join(
-            Path("parts"), SOURCE, TARGET, info, LIMITS, chapters=False, codec="h264", first=0, **result
+            Path("parts"), SOURCE, TARGET, info, LIMITS, chapters=None, codec="h264", first=0, **result
         ),
         "poster": preview.poster_command(SOURCE, info, LIMITS, at=0, candidates=1),
         "comparison": preview.side_by_side_command(SOURCE, SOURCE, TARGET, seconds=1, **both),
@@ -102,6 +103,18 @@ def test_what_is_no_upload_is_our_own(name, demuxer):
         else:
             assert named == "file:parts"
             assert (options["protocol_whitelist"], options["f"]) == ("file", "concat")
+
+
+def test_chapters_are_read_from_a_pipe_of_our_own():
+    info = dataclasses.replace(video(), start=Fraction(2))
+    command = ffmpeg.join(
+        Path("parts"), SOURCE, TARGET, info, LIMITS, chapters=7, codec="h264", first=0, muxer="mp4", subtitles={}
+    )
+    names = [named for _, named in inputs(command)]
+    options = dict(reversed(one) for one in inputs(command))["pipe:7"]
+    assert (options["f"], options["protocol_whitelist"]) == ("ffmetadata", "pipe")
+    assert command[command.index("pipe:7") - 2 - 4 : command.index("pipe:7")][:0] == []
+    assert command[command.index("-map_chapters") + 1] == str(names.index("pipe:7")) == "2"
 
 
 @pytest.mark.parametrize("name", commands(video()))

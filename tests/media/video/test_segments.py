@@ -15,7 +15,7 @@ from mayfly.media.errors import DamagedMedia, MediaToolError
 from mayfly.media.limits import Limits
 from mayfly.media.output import Output
 from mayfly.media.video import containers, probe, segments, video
-from mayfly.media.video.info import Colour, Track, VideoInfo
+from mayfly.media.video.info import Chapter, Colour, Track, VideoInfo
 from mayfly.media.video.segments import Packet
 from tests.media import clips
 
@@ -313,8 +313,8 @@ def test_facts_of_a_video_travel_as_json():
         codec="h264",
         audio=(Track(index=1, codec="aac", language="deu"),),
         colour=Colour(matrix="bt709"),
-        chapters=("SECRET", ""),
+        chapters=(Chapter(start=0, end=1, time_base=Fraction(1), title="SECRET"),),
     )
     sent = json.dumps(info.to_json())
     assert "SECRET" not in sent
-    assert VideoInfo.from_json(json.loads(sent)) == dataclasses.replace(info, chapters=("", ""))
+    assert VideoInfo.from_json(json.loads(sent)) == dataclasses.replace(info, chapters=())

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
 import math
+import os
 import re
+from fractions import Fraction
 
+import psutil
 import pytest
 import torch
 
 from mayfly.media.limits import Limits
 from mayfly.media.output import Output
-from mayfly.media.video import hardware, probe, video
+from mayfly.media.video import chapters, hardware, probe, video
+from mayfly.media.video.info import Chapter
 from tests.media import clips
 
 LIMITS = Limits()
@@ -237,3 +243,45 @@ def test_chapters_by_choice_and_nothing_with_them(tmp_path, suffix, sound):
     transform(source, target)
     assert clips.chapters(target) == []
     assert b"Two" not in target.read_bytes()
+
+
+def test_chapters_begin_with_a_recording_that_was_cut_out_of_something_longer(tmp_path):
+    text, source = tmp_path / "chapters.txt", tmp_path / "clip.mkv"
+    text.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=5400\nEND=6000\ntitle=Two\n")
+    clips.make(source, "-i", str(text), "-map_chapters", "1", *clips.H264, "-output_ts_offset", "5")
+    assert clips.chapters(source) == [("Two", 5.4, 6.0)]
+    transform(source, tmp_path / "out", output=Output(chapters=True))
+    assert clips.timestamps(tmp_path / "out")[0] == 0
+    assert clips.chapters(tmp_path / "out") == [("Two", 0.4, 1.0)]
+
+
+def test_no_command_line_tells_a_title(tmp_path):
+    """Anybody on the machine can read one."""
+    title = "SECRET = # ; \\ 'ä' \n[CHAPTER]"
+    text, source = tmp_path / "chapters.txt", tmp_path / "clip.mkv"
+    text.write_text(chapters.text([Chapter(start=0, end=1, time_base=Fraction(1), title=title)] * 200))
+    clips.make(source, "-i", str(text), "-map_chapters", "1", *clips.H264)
+    assert [name for name, _, _ in clips.chapters(source)] == [title] * 200
+    words = set()
+
+    def look(_):
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                words.update(child.cmdline())
+
+    transform(source, tmp_path / "out", output=Output(chapters=True), on_progress=look)
+    assert [name for name, _, _ in clips.chapters(tmp_path / "out")] == [title] * 200
+    assert f"file:{tmp_path / 'out'}" in words
+    assert not [word for word in words if "SECRET" in word]
+
+
+@pytest.mark.parametrize(("count", "kept"), [(255, 255), (256, 0)])
+def test_so_many_chapters_are_kept_or_none(tmp_path, count, kept):
+    one = Chapter(start=0, end=1, time_base=Fraction(1), title="")
+    info = probe.probe_video(clips.make(tmp_path / "clip.mp4"), LIMITS)
+    with chapters.handed_over(dataclasses.replace(info, chapters=(one,) * count), wanted=True) as handed:
+        found = b"" if handed is None else os.read(handed, 1_000_000)
+    assert found.count(b"[CHAPTER]") == kept
+    if handed is not None:
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(handed)

@@ -12,6 +12,7 @@ from benchmarks.effects import PassThrough
 from mayfly.db import assets, jobs, segments, tables
 from mayfly.db.states import AssetState, Retention, Stage, State
 from mayfly.db.tables import SEGMENTS
+from mayfly.media.children import launch
 from mayfly.media.errors import DamagedMedia, MediaToolError
 from mayfly.media.video import bounds
 from mayfly.media.video.info import VideoInfo
@@ -260,15 +261,17 @@ def chapters(film, tmp_path_factory):
 
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("wanted", [True, False])
-def test_titles_of_chapters_are_in_the_result_if_wanted_and_in_no_table(
-    request, job, chapters, tmp_path, whole, wanted
+def test_titles_of_chapters_are_in_the_result_if_wanted_and_in_no_table_or_command(
+    request, job, chapters, tmp_path, monkeypatch, whole, wanted
 ):
+    started, start = [], launch.start
+    monkeypatch.setattr(launch, "start", lambda argv, *rest, **more: started.append(argv) or start(argv, *rest, **more))
     rt = request.getfixturevalue("rt" if whole else "hurried")
     output = {"video": {"chapters": True}} if wanted else None
     content = {"content": chapters.read_bytes(), "media": "video", "suffix": ".mp4", "output": output}
     job_id = job(**content, effect=EFFECT)
     attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
-    assert len(jobs.get(rt.engine, job_id).video["source"]["chapters"]) == 3
+    assert jobs.get(rt.engine, job_id).video["source"]["chapters"] == []
     attempt.run(rt, job_id, Stage.EFFECT, effect._work)
     if not whole:
         for number in range(3):
@@ -282,6 +285,8 @@ def test_titles_of_chapters_are_in_the_result_if_wanted_and_in_no_table(
     rt.store.fetch(result.key, tmp_path / "result.mp4")
     found = [title for title, _, _ in clips.chapters(tmp_path / "result.mp4")]
     assert found == (["SECRET-0", "SECRET-1", "SECRET-2"] if wanted else [])
+    assert any("ffmetadata" in argv for argv in started) is wanted
+    assert "SECRET" not in str(started)
 
 
 def test_segments_know_the_source_and_nothing_personal(hurried, long_job):
