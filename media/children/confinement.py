@@ -1,12 +1,14 @@
 """Takes network, files and other processes away from what decodes strangers' bytes, as far as the kernel allows.
 
 Linux offers two ways that need no privilege: Landlock for files, and seccomp for system calls. Both bind the thread
-that asks for them and whatever it starts, and neither can be undone. A kernel may lack either, so each is tried, and
-what holds is said. No library is needed but C's.
+that asks for them and whatever it starts, and neither can be undone; so a child asks for itself
+(mayfly.media.children.starter). A kernel may lack either, so each is tried, and what holds is said. No library is
+needed but C's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import enum
@@ -15,10 +17,10 @@ import os
 import stat
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from mayfly.media.children import seccomp
+from mayfly.media.children import seccomp, starter
 
 
 class Kind(enum.IntFlag):
@@ -28,7 +30,7 @@ class Kind(enum.IntFlag):
     FILES = 1
     """Landlock: no file but those that are named, and no process outside."""
     CALLS = 2
-    """seccomp: no socket, no look into other processes, nothing that only an administrator needs."""
+    """seccomp: no socket, no further process, no look into others, nothing that only an administrator needs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,11 +41,13 @@ class Access:
         reads: files and folders.
         writes: files, which may be read and replaced as well, but not removed; in a folder, any file.
         devices: whether it may use the machine's devices, for an encoder of a GPU's.
+        forks: whether it may start processes, which nothing may that sees a stranger's bytes.
     """
 
     reads: Sequence[Path] = ()
     writes: Sequence[Path] = ()
     devices: bool = False
+    forks: bool = False
 
 
 class _File(enum.IntFlag):
@@ -70,8 +74,7 @@ _FACTS = ("/etc/ld.so.cache", "/etc/localtime", "/proc/cpuinfo", "/proc/meminfo"
 _PLAIN_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 _DRIVERS = ("/proc", "/sys", "/etc")
 
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_PR_SET_NO_NEW_PRIVS = 38
+_CREATE_RULESET, _ADD_RULE = 444, 445
 
 
 def offered() -> Kind:
@@ -91,23 +94,42 @@ def describe(kind: Kind) -> str:
     return "decoders have limits of memory and time alone; the kernel offers neither Landlock nor seccomp"
 
 
-def enter(access: Access | None, *, program: str | None = None, final: bool = False) -> Kind:
-    """Confine the calling thread and all that it starts from now on, for ever.
+@contextlib.contextmanager
+def prepared(access: Access, *, program: str) -> Iterator[tuple[int, bytes]]:
+    """What mayfly.media.children.starter confines itself by: a ruleset's descriptor, negative without Landlock, and a
+    filter of calls.
 
     Args:
-        access: what may be opened. None: nothing at all, not even the system's libraries, so it can start no program.
-        program: one that is to be started, wherever it lies.
-        final: whether no process may be started, no file opened, and no limit changed either.
+        access: what may be opened.
+        program: what is to be started, wherever it lies.
+    """
+    ruleset = _ruleset(access, program)
+    try:
+        yield ruleset, seccomp.program(alone=not access.forks, devices=access.devices)
+    finally:
+        if ruleset >= 0:
+            os.close(ruleset)
+
+
+def enter(*, final: bool = False) -> Kind:
+    """Confine the calling thread and all that it starts from now on, for ever: it opens no file and starts no program.
+
+    Args:
+        final: whether no process may be started and no limit changed either.
 
     Returns:
         What holds.
     """
     holds = Kind.NONE
-    _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    # What the filter takes away, Landlock needs.
-    if _restrict_files(access, program):
-        holds |= Kind.FILES
-    if seccomp.restrict(closed=access is None, final=final, devices=access is not None and access.devices):
+    _libc().prctl(starter.NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    ruleset = _ruleset(None, None)
+    if ruleset >= 0:
+        # What the filter takes away, Landlock needs.
+        if _call(starter.RESTRICT_FILES, ruleset, 0) == 0:
+            holds |= Kind.FILES
+        os.close(ruleset)
+    calls = seccomp.program(closed=True, alone=final, final=final)
+    if calls and starter.filter_calls(_libc(), calls):
         holds |= Kind.CALLS
     return holds
 
@@ -115,10 +137,11 @@ def enter(access: Access | None, *, program: str | None = None, final: bool = Fa
 # Landlock
 
 
-def _restrict_files(access: Access | None, program: str | None) -> bool:
+def _ruleset(access: Access | None, program: str | None) -> int:
+    """The descriptor of the rules; negative where there is no Landlock. Without access, nothing may be opened."""
     version = _landlock_version()
     if not version:
-        return False
+        return -1
     handled = (1 << _ALL_FILES.get(version, 16)) - 1
     attributes = struct.pack("=QQQ", handled, _NETWORK, _SCOPES)
     if access is not None and access.devices:
@@ -126,14 +149,10 @@ def _restrict_files(access: Access | None, program: str | None) -> bool:
     # Each version of the kernel takes so much of it.
     attributes = attributes[: 24 if version >= 6 else 16 if version >= 4 else 8]
     ruleset = _call(_CREATE_RULESET, attributes, len(attributes), 0)
-    if ruleset < 0:
-        return False
-    try:
+    if ruleset >= 0:
         for path, rights in _rules(access, program) if access is not None else ():
             _allow(ruleset, path, rights & handled)
-        return _call(_RESTRICT_SELF, ruleset, 0) == 0
-    finally:
-        os.close(ruleset)
+    return ruleset
 
 
 def _rules(access: Access, program: str | None) -> Iterable[tuple[str | Path, int]]:

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from mayfly.media.children import confinement
+from mayfly.media.children import confinement, starter
 from mayfly.media.children.confinement import Access
 from mayfly.media.errors import MachineFault
 
 # Where programs and their libraries are, and which GPU is this worker's.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 _NONE: Mapping[str, str] = {}
+_STARTER = (sys.executable, "-I", "-S", str(Path(starter.__file__)))
+START_SECONDS = 60.0
 
 
 def environment() -> dict[str, str]:
@@ -62,44 +69,83 @@ def start(
     except OSError as error:
         raise _fault(error.errno) from None
     started: list[subprocess.Popen[bytes] | Exception] = []
+    done = threading.Event()
 
-    def confined() -> None:
+    def begin() -> None:
         try:
-            confinement.enter(access, program=program)
-            child = subprocess.Popen(
-                argv,
-                executable=program,
-                env={**environment(), **variables},
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
-                stderr=subprocess.PIPE if stderr else subprocess.DEVNULL,
-                bufsize=0,
-                pass_fds=pass_fds,
-                start_new_session=True,
-            )
+            with confinement.prepared(access, program=program) as (ruleset, calls), _Status() as status:
+                passed = [status.writing, *([ruleset] if ruleset >= 0 else [])]
+                child = subprocess.Popen(
+                    [*_STARTER, str(status.writing), str(ruleset), calls.hex(), program, *argv],
+                    env={**environment(), **variables},
+                    stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+                    stderr=subprocess.PIPE if stderr else subprocess.DEVNULL,
+                    bufsize=0,
+                    pass_fds=[*pass_fds, *passed],
+                    start_new_session=True,
+                )
+                if fault := status.fault():
+                    _end(child)
+                    raise fault
             started.append(child)
         except Exception as error:  # noqa: BLE001 - raised again in the thread that called
             started.append(error)
+        finally:
+            done.set()
 
-    # A child may do what the thread may that starts it, and this one ends with that.
-    thread = threading.Thread(target=confined, name="media-start")
+    # In a thread of its own, which no Ctrl-C interrupts: nobody would know of a child that has just been started.
+    thread = threading.Thread(target=begin, name="media-start")
     try:
         thread.start()
+        # A `join` that is interrupted takes the thread for ended.
+        done.wait()
         thread.join()
-    except BaseException:
-        # Ctrl-C: nobody would know of a child that has just been started.
-        thread.join()
+        found = started[0]
+        if isinstance(found, OSError):
+            raise _fault(found.errno) from None
+        if isinstance(found, Exception):
+            raise found
+        return found
+    except BaseException as error:
+        if not isinstance(error, RuntimeError):
+            done.wait()
         for child in started:
             if not isinstance(child, Exception):
-                child.kill()
-                child.communicate()
+                _end(child)
         raise
-    found = started[0]
-    if isinstance(found, OSError):
-        raise _fault(found.errno) from None
-    if isinstance(found, Exception):
-        raise found
-    return found
+
+
+class _Status:
+    """The pipe on which the starter says how it went."""
+
+    def __enter__(self) -> Self:
+        self._reading, self.writing = os.pipe()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._reading)
+        if self.writing >= 0:
+            os.close(self.writing)
+
+    def fault(self) -> MachineFault | None:
+        """Wait for the child to be the program that was asked for. What kept it from that, if something did."""
+        os.close(self.writing)
+        self.writing = -1
+        said, poll = b"", select.poll()
+        poll.register(self._reading, select.POLLIN)
+        while poll.poll(START_SECONDS * 1000) and (chunk := os.read(self._reading, 16)):
+            said += chunk
+        if said == starter.READY:
+            return None
+        return _fault(said[-1] if said.startswith(starter.READY) else None)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.communicate()
 
 
 def _fault(number: int | None) -> MachineFault:

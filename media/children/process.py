@@ -98,14 +98,20 @@ class Child:
         self._lines = LastLines()
         self._lock = threading.Lock()
         self._popen = launch.start(argv, access, stdin=stdin, stdout=stdout, pass_fds=pass_fds)
-        (resources or Resources()).apply(self._popen.pid)
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                # Over the user's quota of pipe memory, the usual 64 KiB must do.
-                with contextlib.suppress(OSError):
-                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._guard = threading.Thread(target=self._watch, name="media-guard", daemon=True)
-        self._guard.start()
+        try:
+            (resources or Resources()).apply(self._popen.pid)
+            for pipe in (self._popen.stdin, self._popen.stdout):
+                if pipe is not None:
+                    # Over the user's quota of pipe memory, the usual 64 KiB must do.
+                    with contextlib.suppress(OSError):
+                        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            self._guard = threading.Thread(target=self._watch, name="media-guard", daemon=True)
+            self._guard.start()
+        except BaseException:
+            # Ctrl-C: nobody would end it.
+            self.kill()
+            self._popen.wait()
+            raise
 
     @property
     def pid(self) -> int:

@@ -15,7 +15,7 @@ import struct
 import sys
 from collections.abc import Iterable
 
-_PR_GET_SECCOMP, _PR_SET_SECCOMP, _FILTER = 21, 22, 2
+_PR_GET_SECCOMP = 21
 
 
 def offered() -> bool:
@@ -63,11 +63,8 @@ _REFUSED = [
     "process_madvise",
 ]
 _CLOSED = ["open", "openat", "openat2", "creat", "execve", "execveat"]
+_ALONE = ["fork", "vfork"]
 _FINAL = [
-    "fork",
-    "vfork",
-    "clone",
-    "clone3",
     "prlimit64",
     "setrlimit",
     "kill",
@@ -101,18 +98,22 @@ _X32 = 0x40000000  # x86-64's other table of numbers
 _CLONE_THREAD = 0x00010000
 
 
-def restrict(*, closed: bool, final: bool, devices: bool) -> bool:
-    """Filter the calls of this thread and of what it starts; whether the filter holds. As confinement.enter."""
+def program(*, closed: bool = False, alone: bool = False, final: bool = False, devices: bool = False) -> bytes:
+    """A filter, which mayfly.media.children.starter puts into force; empty where this machine's calls are not known.
+
+    Args:
+        closed: no file may be opened and no program started, not even in the place of this one.
+        alone: no process may be started; threads may.
+        final: no limit may be changed, and no signal be sent.
+        devices: services of this machine may be asked.
+    """
     machine = _machine()
     if machine is None:
-        return False
-    program = b"".join(_filter(machine, closed=closed, final=final, devices=devices))
-    buffer = ctypes.create_string_buffer(program, len(program))
-    head = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    return bool(ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _FILTER, head, 0, 0) == 0)
+        return b""
+    return b"".join(_filter(machine, closed=closed, alone=alone, final=final, devices=devices))
 
 
-def _filter(machine: _Machine, *, closed: bool, final: bool, devices: bool) -> Iterable[bytes]:
+def _filter(machine: _Machine, *, closed: bool, alone: bool, final: bool, devices: bool) -> Iterable[bytes]:
     """The filter's instructions: a code, how many to skip if so and if not, a number."""
     yield _step(_LOAD, _ARCHITECTURE)
     yield _step(_EQUAL, machine.audit, yes=1)
@@ -121,13 +122,13 @@ def _filter(machine: _Machine, *, closed: bool, final: bool, devices: bool) -> I
     if machine.audit == _MACHINES["x86_64"].audit:
         yield _step(_AT_LEAST, _X32, no=1)
         yield _step(_RETURN, _FAIL | errno.ENOSYS)
-    names = [*_REFUSED, *(_CLOSED if closed else ()), *(_FINAL if final else ())]
+    names = [*_REFUSED, *(_CLOSED if closed else ()), *(_ALONE if alone else ()), *(_FINAL if final else ())]
     for name in names:
-        if name not in machine.calls or name in ("clone", "clone3"):
+        if name not in machine.calls:
             continue
         yield _step(_EQUAL, machine.calls[name], no=1)
         yield _step(_RETURN, _FAIL | errno.EPERM)
-    if final:
+    if alone:
         # Threads are the decoder's own affair, processes are not. Of clone3 the filter cannot see what is asked for;
         # C's library then asks by clone.
         yield _step(_EQUAL, machine.calls["clone3"], no=1)

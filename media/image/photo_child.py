@@ -56,7 +56,7 @@ def main(decoder: str, status: int) -> None:
     """
     module: Decoder = importlib.import_module(decoder)
     module.warm_up()
-    holds = confinement.enter(None)
+    holds = confinement.enter()
     _keep_memory()
     gc.freeze()
     try:
@@ -99,7 +99,7 @@ def _work(decoder: Decoder) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     # At the soft limit comes a signal that says what it is for, at the hard one SIGKILL.
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    confinement.enter(None, final=True)
+    confinement.enter(final=True)
     data = _read(size)
     os.close(0)
     _answer(decoder, data, pixels.FORMATS[number], Limits(max_pixels=most, max_side=side))

@@ -151,7 +151,7 @@ class _Child:
         self.in_step, self._ending = True, False
         reading, writing = os.pipe()
         argv = [sys.executable, "-I", "-S", "-c", _PROGRAM, module, str(writing), *map(str, folders)]
-        access = Access(reads=[Path(sys.prefix), Path(sys.base_prefix), *folders])
+        access = Access(reads=[Path(sys.prefix), Path(sys.base_prefix), *folders], forks=True)
         try:
             self._popen = launch.start(
                 argv, access, stdin=True, stdout=True, stderr=False, pass_fds=[writing], variables=_VARIABLES

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from mayfly.media.children import confinement, process
+from mayfly.media.children import confinement, launch, process, seccomp
 from mayfly.media.children.confinement import Access, Kind
 from mayfly.media.errors import MachineFault
 from mayfly.media.limits import Limits
@@ -47,7 +49,7 @@ def test_every_tool_has_one(clip, tmp_path, monkeypatch):
     log.touch()
     for name in ("ffmpeg", "ffprobe"):
         real = next(place for place in os.environ["PATH"].split(":") if os.access(f"{place}/{name}", os.X_OK))
-        (folder / name).write_text(f'#!/bin/sh\nenv >> {folder}/log-$$\nexec {real}/{name} "$@"\n')
+        (folder / name).write_text(f'#!/bin/sh\nexport -p >> {folder}/log-$$\nexec {real}/{name} "$@"\n')
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("MAYFLY_STORAGE_URL", "s3://key:secret@host/bucket")
@@ -104,6 +106,74 @@ for kind in (1, 2, 10):
     assert found.stdout.split() == [str(errno.EACCES).encode()] * 3
 
 
+@pytest.mark.skipif(not OFFERED & Kind.CALLS, reason="this kernel offers no seccomp")
+def test_a_child_starts_threads_and_no_process():
+    lines = f"""
+import ctypes, os, signal, subprocess, threading
+thread = threading.Thread(target=print, args=["thread"])
+thread.start()
+thread.join()
+def tried(act):
+    try:
+        act()
+        print("started")
+    except OSError as error:
+        print(error.errno)
+def called(number, *arguments):
+    libc = ctypes.CDLL(None, use_errno=True)
+    found = libc.syscall(*map(ctypes.c_long, (number, *arguments)))
+    if found == 0:
+        os._exit(0)
+    print("started" if found > 0 else ctypes.get_errno())
+tried(os.fork)
+tried(lambda: os.posix_spawn("/bin/true", ["true"], {{}}))
+tried(lambda: subprocess.run(["/bin/true"]))
+calls = {seccomp._machine().calls}
+if "fork" in calls:
+    called(calls["fork"])
+called(calls["clone"], signal.SIGCHLD, 0, 0, 0, 0)
+called(calls["clone3"], 0, 0)
+"""
+    python = [sys.executable, "-I", "-S", "-u", "-c", lines]
+    access = Access(reads=[Path(sys.prefix), Path(sys.base_prefix)])
+    *refused, clone3 = said(*python, access=access).stdout.split()
+    assert refused[0] == b"thread"
+    assert set(refused[1:]) == {str(errno.EPERM).encode()}
+    assert len(refused) == 5 + ("fork" in seccomp._machine().calls)
+    # C's library then asks by clone.
+    assert int(clone3) == errno.ENOSYS
+    # The photo decoder forks, and sees no picture where it may.
+    may = said(*python, access=dataclasses.replace(access, forks=True)).stdout.split()
+    assert b"started" in may
+
+
+def test_a_child_ends_by_the_signals_that_python_ignores():
+    """Else a tool would not notice that nobody reads what it writes."""
+    lines = said("cat", "/proc/self/status", access=Access(reads=[Path("/proc")])).stdout.splitlines()
+    ignored = next(int(line.split()[1], 16) for line in lines if line.startswith(b"SigIgn:"))
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
+
+
+def test_a_program_that_cannot_be_started_is_the_machines_fault(tmp_path, monkeypatch):
+    """What ends before it reads anything says nothing about an upload."""
+    broken = tmp_path / "ffbroken"
+    broken.write_bytes(b"\x7fELF and no more")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    before = psutil.Process().num_fds()
+    with pytest.raises(MachineFault, match="ENOEXEC"):
+        said("ffbroken")
+    monkeypatch.setattr(launch, "_STARTER", ("/bin/false",))
+    with pytest.raises(MachineFault):
+        said("true")
+    monkeypatch.setattr(launch, "_STARTER", ("/bin/sh", "-c", "exec sleep 300"))
+    monkeypatch.setattr(launch, "START_SECONDS", 0.2)
+    with pytest.raises(MachineFault):
+        said("true")
+    assert not [one for one in psutil.Process().children() if one.name() == "sleep"]
+    assert psutil.Process().num_fds() == before
+
+
 def test_what_confines_is_said(monkeypatch):
     assert "no network and no file" in confinement.describe(Kind.FILES | Kind.CALLS)
     texts = {confinement.describe(kind) for kind in (Kind.NONE, Kind.FILES, Kind.CALLS, Kind.FILES | Kind.CALLS)}
@@ -123,18 +193,35 @@ def test_a_target_that_cannot_be_made(tmp_path):
         said("true", access=Access(writes=[tmp_path / "missing" / "target"]))
 
 
-def test_an_interruption_while_a_child_starts_leaves_none(monkeypatch):
-    joins = []
+def test_an_interruption_while_a_child_starts_leaves_none():
+    """Of the hundredths of a second that a start takes, each is tried."""
+    me, before = psutil.Process(), psutil.Process().children()
 
-    def join(thread, timeout=None):
-        original(thread, timeout)
-        if thread.name == "media-start" and not joins:
-            joins.append(thread)
-            raise KeyboardInterrupt
+    def interrupt(pause):
+        while not set(me.children()) - set(before):
+            time.sleep(0.0005)
+        time.sleep(pause)
+        os.kill(me.pid, signal.SIGINT)
 
-    original = threading.Thread.join
-    monkeypatch.setattr(threading.Thread, "join", join)
-    with pytest.raises(KeyboardInterrupt):
-        said("sleep", "300")
-    assert joins
-    assert not [one for one in psutil.Process().children() if one.name() == "sleep"]
+    for pause in (0, 0.004, 0.008, 0.012, 0.016):
+        killer, child = threading.Thread(target=interrupt, args=[pause]), None
+        killer.start()
+        with pytest.raises(KeyboardInterrupt):
+            child = launch.start(["sleep", "300"], Access(), stdin=False, stdout=True)
+            # It comes late.
+            killer.join()
+            time.sleep(1)
+        if child is not None:
+            child.kill()
+            child.communicate()
+        killer.join()
+        assert me.children() == before
+
+
+def test_where_no_thread_can_be_started_nobody_waits_for_one(monkeypatch):
+    def full(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(RuntimeError):
+        said("true")
