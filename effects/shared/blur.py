@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Values = TypeVar("Values", "Tensor", "NDArray[np.float32]", "NDArray[np.float64]", float)
 
 
 def separable(image: Tensor, weights: Sequence[float]) -> Tensor:
@@ -83,10 +90,12 @@ def enlarge(image: Tensor, size: tuple[int, int], *, smooth: bool = False) -> Te
     return planes.view(*image.shape[:2], *size)
 
 
-def smoothstep(low: float, high: float, values: Tensor) -> Tensor:
-    """0 below `low`, 1 above `high`, a smooth cubic between; any shape."""
-    ramp = ((values - low) / (high - low)).clamp_(0, 1)
-    return ramp * ramp * (3 - 2 * ramp)
+def smoothstep(low: float, high: float, values: Values) -> Values:
+    """0 below `low`, 1 above `high`, a smooth cubic between; of a tensor or an array of any shape, or a number."""
+    ramp = (values - low) / (high - low)
+    ramp = ramp.clamp_(0, 1) if isinstance(ramp, Tensor) else np.clip(ramp, 0, 1)
+    result: Values = ramp * ramp * (3 - 2 * ramp)
+    return result
 
 
 def shift(image: Tensor, rows: int, columns: int, margin: int) -> Tensor:

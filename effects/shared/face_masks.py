@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mayfly.effects.shared import blur
 from mayfly.effects.vision import boxes
 from mayfly.effects.vision.types import Face
 
@@ -66,8 +67,7 @@ class Grid:
         from_border = cv2.distanceTransform((drawn != _BORDER).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
         inwards = np.where(drawn == _INSIDE, from_border, -np.asarray(from_border, np.float32))
         reach, width = grow * self.unit, max(1.0, 3 * feather * self.unit)
-        ramp = np.clip(0.5 + (reach + inwards) / width, 0, 1)
-        soft = ramp * ramp * (3 - 2 * ramp)
+        soft = blur.smoothstep(-0.5, 0.5, (reach + inwards) / width)
         return torch.from_numpy(soft.astype(np.float32)).to(self.device)[None, None]
 
     def around(self, outline: Sequence[int], *, margin: float) -> tuple[Place, Grid]:

@@ -103,8 +103,7 @@ def found(given: Canvas, faces: Sequence[Sequence[Face]], strength: float, *, li
 
 def _weight(face: Face, given: Canvas) -> float:
     share = face.size / (blur.area_root(given.frames) + 1e-6)
-    ramp = min(1.0, max(0.0, (share - _SMALL) / (_LARGE - _SMALL)))
-    return ramp * ramp * (3 - 2 * ramp)
+    return float(blur.smoothstep(_SMALL, _LARGE, share))
 
 
 def cleaned(given: Canvas, features: Features, faces: Sequence[Sequence[Face]]) -> Canvas:

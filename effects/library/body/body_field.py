@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mayfly.effects.library.body import body_shape
-from mayfly.effects.library.body.body_shape import smoothstep
+from mayfly.effects.shared import blur
 
 if TYPE_CHECKING:
     from mayfly.effects.library.body.body_shape import Body, Bone, Values
@@ -103,12 +103,12 @@ def _trunk(nodes: Values, body: Body, amounts: dict[str, float]) -> Values:
         centre, above, below = _LEVELS[name]
         share = amounts[name] * most * body.seen[name]
         strength += share * np.exp(-0.5 * ((level - centre) / np.where(level < centre, above, below)) ** 2)
-    far = 1 - smoothstep(1.7, 3.4, np.abs(off) / wide)
+    far = 1 - blur.smoothstep(1.7, 3.4, np.abs(off) / wide)
     across = strength * _saturated(off, wide) * far
     if amounts["shoulders"]:
         half = np.float32(0.6 * body.unit)
         fade = np.exp(-0.5 * (level * length / body.unit / np.where(level < 0, 0.14, 0.42)) ** 2)
-        reach = 1 - smoothstep(1.7, 3.4, np.abs(off) / half)
+        reach = 1 - blur.smoothstep(1.7, 3.4, np.abs(off) / half)
         across = across + amounts["shoulders"] * _SHOULDERS * body.seen["trunk"] * fade * reach * _saturated(off, half)
     return np.asarray(across[..., None] * right, np.float32)
 
@@ -131,8 +131,8 @@ def _limbs(nodes: Values, limbs: tuple[tuple[Bone, Bone], ...], strength: float)
             right = np.array([along[1], -along[0]], np.float32)
             share, off = (nodes - bone.start) @ along / length, (nodes - bone.start) @ right
             begins, ends = ((0.05, 0.4), (0.95, 1.2)) if place == 0 else ((-0.2, 0.05), (0.85, 1.1))
-            weight = smoothstep(*begins, share) * (1 - smoothstep(*ends, share)) * bone.seen
-            weight = weight * (1 - smoothstep(1.4, 2.8, np.abs(off) / bone.radius))
+            weight = blur.smoothstep(*begins, share) * (1 - blur.smoothstep(*ends, share)) * bone.seen
+            weight = weight * (1 - blur.smoothstep(1.4, 2.8, np.abs(off) / bone.radius))
             total += (weight * strength * _saturated(off, np.float32(bone.radius)))[..., None] * right
             weights += weight
     return np.asarray(total / np.maximum(1, weights)[..., None], np.float32)
@@ -141,11 +141,11 @@ def _limbs(nodes: Values, limbs: tuple[tuple[Bone, Bone], ...], strength: float)
 def _head_weight(nodes: Values, body: Body) -> Values:
     """1 on the head, 0 from the collar down."""
     away = np.linalg.norm(nodes - body.head, axis=-1)
-    weight = 1 - smoothstep(1.25, 2.3, away / body.head_radius)
+    weight = 1 - blur.smoothstep(1.25, 2.3, away / body.head_radius)
     up = body.head - body.chest
     distance = max(float(np.linalg.norm(up)), 1.0)
     height = (nodes - body.chest) @ (up / distance) / distance
-    return weight * smoothstep(0.0, 0.55, height)
+    return np.asarray(weight * blur.smoothstep(0.0, 0.55, height))
 
 
 def _head(nodes: Values, body: Body, amount: float, top: float | None) -> Values:
@@ -169,13 +169,17 @@ def _posture(nodes: Values, body: Body, amount: float, top: float | None) -> Val
     head = _head_weight(nodes, body)[..., None] * body.seen["head"]
     from_chest = nodes - body.chest
     below, off = from_chest @ down / body.unit, from_chest @ right / body.unit
-    trunk = (1 - smoothstep(0.2, 1.0, below)) * (1 - smoothstep(0.9, 1.6, np.abs(off))) * smoothstep(-0.7, -0.25, below)
+    trunk = (
+        (1 - blur.smoothstep(0.2, 1.0, below))
+        * (1 - blur.smoothstep(0.9, 1.6, np.abs(off)))
+        * blur.smoothstep(-0.7, -0.25, below)
+    )
     trunk = (trunk * body.seen["trunk"])[..., None] * (1 - head)
     rise, sink = amount * _NECK * body.unit, amount * _SINK * body.unit
     if top is not None and rise > _room(body, top):
         # What the head lacks in room, the shoulders give.
         rise, sink = _room(body, top), sink + 0.5 * (rise - _room(body, top))
-    shrug = smoothstep(0.05, 0.45, np.abs(off))[..., None]
+    shrug = blur.smoothstep(0.05, 0.45, np.abs(off))[..., None]
     field = head * -rise * down + trunk * shrug * sink * down
     if amount > 0:
         turn = float(np.clip(-body.tilt * _LEVELLED, -_TURN, _TURN)) * amount
@@ -193,7 +197,7 @@ def _legs(nodes: Values, field: Values, body: Body, amount: float, top: float | 
     longer = _LEGS * amount * body.seen["legs"] * length
     share = np.clip((nodes - body.feet) @ up / length, 0, 1)
     off = np.abs((nodes - body.feet) @ np.array([up[1], -up[0]], np.float32)) / body.unit
-    near = (1 - smoothstep(2.2, 3.2, off))[..., None]
+    near = (1 - blur.smoothstep(2.2, 3.2, off))[..., None]
     field = field + near * (longer * share)[..., None] * up
     if top is not None and longer > 0:
         tall = body.feet[1] - top
@@ -209,7 +213,7 @@ def _pinned(field: Values, nodes: Values, size: tuple[int, int], edges: Values, 
     x, y = nodes[..., 0], nodes[..., 1]
     result = field.copy()
     for edge, (axis, room) in enumerate(((0, x), (1, y), (0, width - x), (1, height - y))):
-        result[..., axis] *= 1 - edges[edge] * (1 - smoothstep(0.0, reach, room))
+        result[..., axis] *= 1 - edges[edge] * (1 - blur.smoothstep(0.0, reach, room))
     return result
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mayfly.effects.shared import blur
 from mayfly.effects.vision import pose_points as joint
 
 if TYPE_CHECKING:
@@ -77,12 +78,6 @@ class Body:
         return np.asarray(self.chest + level * (self.hips - self.chest), np.float32)
 
 
-def smoothstep(low: float, high: float, values: Values | float) -> Values:
-    """0 below `low`, 1 above `high`, a smooth cubic between."""
-    ramp = np.clip((np.asarray(values, np.float32) - low) / (high - low), 0, 1)
-    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
-
-
 def measure(pose: Pose, mask: Values, size: tuple[int, int]) -> Body | None:
     """The body of a pose.
 
@@ -94,7 +89,7 @@ def measure(pose: Pose, mask: Values, size: tuple[int, int]) -> Body | None:
     Returns:
         None where the shoulders are not in view: nothing else can be placed without them.
     """
-    points, sure = pose.points, smoothstep(_GUESS, _SURE, pose.visibility)
+    points, sure = pose.points, blur.smoothstep(_GUESS, _SURE, pose.visibility)
     shoulders = points[[joint.LEFT_SHOULDER, joint.RIGHT_SHOULDER]]
     trusted = float(sure[[joint.LEFT_SHOULDER, joint.RIGHT_SHOULDER]].min())
     chest, hips = shoulders.mean(0), points[[joint.LEFT_HIP, joint.RIGHT_HIP]].mean(0)
@@ -182,7 +177,7 @@ class _Ruler:
         """0 for a point outside the frame, 1 well inside."""
         height, width = self._size
         room = min(point[0], point[1], width - point[0], height - point[1])
-        return float(smoothstep(0.0, 0.15 * unit, room))
+        return float(blur.smoothstep(0.0, 0.15 * unit, room))
 
 
 def _uncovered(pose: Pose, sure: Values, chest: Values, hips: Values, unit: float) -> float:
@@ -192,7 +187,11 @@ def _uncovered(pose: Pose, sure: Values, chest: Values, hips: Values, unit: floa
     for _, _, wrist in ARMS:
         off = abs(float((pose.points[wrist] - chest) @ np.array([axis[1], -axis[0]]))) / unit
         level = float((pose.points[wrist] - chest) @ axis / np.linalg.norm(hips - chest))
-        before = (1 - smoothstep(0.35, 0.6, off)) * smoothstep(0.1, 0.4, level) * (1 - smoothstep(1.1, 1.4, level))
+        before = (
+            (1 - blur.smoothstep(0.35, 0.6, off))
+            * blur.smoothstep(0.1, 0.4, level)
+            * (1 - blur.smoothstep(1.1, 1.4, level))
+        )
         free *= 1 - _COVERED * float(before * sure[wrist])
     return free
 

@@ -90,7 +90,7 @@ def reshaped(
 def _edges(mask: Values) -> Values:
     """How much people touch the left, top, right and bottom border."""
     lines = (mask[:, :2], mask[:2], mask[:, -2:], mask[-2:])
-    return np.array([body_shape.smoothstep(0.02, 0.06, float((line > 0.5).mean())) for line in lines], np.float32)
+    return np.array([blur.smoothstep(0.02, 0.06, float((line > 0.5).mean())) for line in lines], np.float32)
 
 
 def _box(

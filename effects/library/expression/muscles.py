@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mayfly.effects.shared import blur
 from mayfly.effects.vision import face_points as names
 
 if TYPE_CHECKING:
@@ -201,8 +202,8 @@ def _jaw(points: Floats, shift: Floats, amount: float) -> None:
         drop, lift = amount * 0.8 * float(gaps.max()), amount * 0.2 * float(gaps.max())
     line = np.interp(along, np.linspace(-1, 1, len(upper)), (points[upper, 1] + points[lower, 1]) / 2)
     below = (points[:, 1] - line) / width
-    share = np.exp(-0.5 * ((points[:, 0] - middle[0]) / (0.75 * width)) ** 2) * _ramp(0.0, 0.35, below)
-    share = share * (opening + (1 - opening) * _ramp(0.1, 0.8, below))
+    share = np.exp(-0.5 * ((points[:, 0] - middle[0]) / (0.75 * width)) ** 2) * blur.smoothstep(0.0, 0.35, below)
+    share = share * (opening + (1 - opening) * blur.smoothstep(0.1, 0.8, below))
     lips = sorted({*names.LOWER_LIP_TOP, *names.LOWER_LIP_BOTTOM})
     share[lips] = opening[lips]
     above = list({*names.UPPER_LIP_TOP, *names.UPPER_LIP_BOTTOM})
@@ -259,7 +260,7 @@ def _turned(points: Floats, depth: Floats, yaw: float, pitch: float) -> Floats:
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-6)
     off = np.hypot(*((points - middle) / half).T)
     # Nearer is less deep.
-    out = np.maximum(depth[oval].mean() - depth, 0) * (1 - _ramp(_HELD, 1.0, off))
+    out = np.maximum(depth[oval].mean() - depth, 0) * (1 - blur.smoothstep(_HELD, 1.0, off))
     return np.column_stack([out * math.sin(yaw), -out * math.sin(pitch)])
 
 
@@ -286,11 +287,6 @@ def _near(points: Floats, place: Floats, reach: float) -> Floats:
 
 def _nearest(points: Floats, places: Floats) -> Floats:
     return np.asarray(np.hypot(*(points[:, None] - places[None]).transpose(2, 0, 1)).min(1))
-
-
-def _ramp(low: float, high: float, values: Floats) -> Floats:
-    ramp = np.clip((values - low) / (high - low), 0, 1)
-    return np.asarray(ramp * ramp * (3 - 2 * ramp))
 
 
 def _distance(one: Floats, other: Floats) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -76,3 +77,12 @@ def test_enlarging_keeps_planes_apart() -> None:
 def test_smoothstep_is_smooth_between_its_ends() -> None:
     values = blur.smoothstep(0.2, 0.6, torch.tensor([0.0, 0.2, 0.4, 0.6, 1.0]))
     torch.testing.assert_close(values, torch.tensor([0.0, 0.0, 0.5, 1.0, 1.0]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_smoothstep_of_arrays_and_numbers_is_that_of_tensors(dtype) -> None:
+    given = np.linspace(-1, 2, 31).astype(dtype)
+    found = blur.smoothstep(0.2, 0.6, given)
+    assert found.dtype == dtype
+    torch.testing.assert_close(torch.from_numpy(found), blur.smoothstep(0.2, 0.6, torch.from_numpy(given)))
+    assert blur.smoothstep(0.2, 0.6, float(given[14])) == pytest.approx(float(found[14]), abs=1e-6)
