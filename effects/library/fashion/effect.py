@@ -12,7 +12,7 @@ from mayfly.effects.contract import Declaration, Effect, Media, Parameters, Tag
 from mayfly.effects.errors import InvalidParameters, NoPerson
 from mayfly.effects.lazy import torch
 from mayfly.effects.models import weights
-from mayfly.effects.shared import inline_pictures
+from mayfly.effects.shared import hex_colours, inline_pictures
 from mayfly.effects.vision import smoothing
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mayfly.effects.vision.finder import Finder
     from mayfly.effects.vision.types import Pose
 
-_COLOUR = r"^#[0-9a-fA-F]{6}$"
 Pattern = Literal["none", "stripes", "hoops", "checks", "tartan", "dots", "denim", "knit", "herringbone", "flowers"]
 # The mean colour is fitted on a picture of so many pixels squared.
 _FIT_SIDE = 192
@@ -45,10 +44,14 @@ class FashionParameters(Parameters):
     extent: Literal["main", "whole"] = Field(
         "main", description="main: the main cloth alone; whole: badges, belts and what else is worn with it, too"
     )
-    colour: str | None = Field(None, pattern=_COLOUR, description="#rrggbb; without it a garment keeps its own colour")
+    colour: str | None = Field(
+        None, pattern=hex_colours.PATTERN, description="#rrggbb; without it a garment keeps its own colour"
+    )
     pattern: Pattern = Field("none", description="drawn on the colour; none of them for a plain cloth")
     second_colour: str | None = Field(
-        None, pattern=_COLOUR, description="#rrggbb of the pattern; without it white, or black on light colours"
+        None,
+        pattern=hex_colours.PATTERN,
+        description="#rrggbb of the pattern; without it white, or black on light colours",
     )
     pattern_image: str | None = Field(
         None,
@@ -308,8 +311,8 @@ def _oklab(text: str, like: Tensor) -> Tensor:
     """A colour as (1, 3, 1, 1) OKLab."""
     from mayfly.effects.shared import colour
 
-    levels = [int(text[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    return colour.srgb_to_oklab(torch.tensor(levels, dtype=like.dtype, device=like.device).view(1, 3, 1, 1))
+    levels = torch.tensor(hex_colours.levels(text), dtype=like.dtype, device=like.device)
+    return colour.srgb_to_oklab(levels.view(1, 3, 1, 1))
 
 
 def _picture(text: str, like: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mayfly.effects.library.segment import head_parts, lens, matting
-from mayfly.effects.shared import blur, inline_pictures
+from mayfly.effects.shared import blur, hex_colours, inline_pictures
 from mayfly.effects.vision import silhouettes
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def before(frame: Tensor, cut: CutOut, ground: Tensor, *, wrap: float) -> Tensor
 
 def plain(text: str, frame: Tensor) -> Tensor:
     """#rrggbb as (1, 3, H, W) in 0…1, of the frame's size."""
-    levels = [int(text[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    return torch.tensor(levels, device=frame.device).view(1, 3, 1, 1).expand(-1, -1, *frame.shape[-2:])
+    levels = torch.tensor(hex_colours.levels(text), device=frame.device)
+    return levels.view(1, 3, 1, 1).expand(-1, -1, *frame.shape[-2:])
 
 
 def covering(text: str, frame: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from mayfly.effects import registry
 from mayfly.effects.contract import Declaration, Effect, Locality, Parameters, Tag
 from mayfly.effects.errors import NoPerson
 from mayfly.effects.lazy import torch
-from mayfly.effects.shared import inline_pictures
+from mayfly.effects.shared import hex_colours, inline_pictures
 from mayfly.effects.vision import finder, smoothing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SegmentParameters(Parameters):
     blur: float = Field(0.5, ge=0, le=1, description="how far the aperture is open for output=blur")
     colour: str = Field(
         "#ffffff",
-        pattern=r"^#[0-9a-fA-F]{6}$",
+        pattern=hex_colours.PATTERN,
         description="#rrggbb behind the region: of a replaced background, and of a cut-out in a video",
     )
     background_image: str | None = Field(
