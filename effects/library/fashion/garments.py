@@ -2,7 +2,7 @@
 
 No learned segmenter: a person's mask is cut by the pose into what an upper or lower garment may cover; head, hands and
 feet are taken out by place, bare skin and loose hair by colours that are measured on this very person; the rest is
-settled by GrabCut (Rother, Kolmogorov and Blake, "GrabCut", SIGGRAPH 2004).
+settled by GrabCut (`shared/grab_cut.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mayfly.effects.library.fashion import materials
+from mayfly.effects.shared import grab_cut
 from mayfly.effects.vision import face_points
 from mayfly.effects.vision import pose_points as joint
 
@@ -112,8 +113,9 @@ def find(scene: Scene, part: Part, *, whole: bool, near: Material | None = None)
         labels[far > 6] = cv2.GC_BGD
     labels[sure] = cv2.GC_FGD
     labels[out] = cv2.GC_BGD
-    if not (labels & 1).any() or (labels & 1).all():
-        return (labels & 1) > 0, cloth
+    guessed = grab_cut.foreground(labels) > 0
+    if not guessed.any() or guessed.all():
+        return guessed, cloth
     found = _cut(scene.lab, labels)
     return _clean(found & ~out, span(scene.pose), hole=0.15 if whole else 0.0015) & ~is_skin, cloth
 
@@ -252,17 +254,7 @@ def _hair(scene: Scene, values: Values, head: Mask, cloth: Values) -> Mask:
 def _cut(lab: Values, labels: NDArray[np.uint8]) -> Mask:
     """GrabCut from seeds, on colours in which folds count for less than hue."""
     shown = np.stack([lab[..., 0] * 160, lab[..., 1] * 400 + 128, lab[..., 2] * 400 + 128], -1)
-    cv2.setRNGSeed(1)
-    result, _, _ = cv2.grabCut(
-        np.clip(shown, 0, 255).astype(np.uint8),
-        labels.copy(),
-        (0, 0, 0, 0),
-        np.zeros((1, 65)),
-        np.zeros((1, 65)),
-        2,
-        cv2.GC_INIT_WITH_MASK,
-    )
-    return np.isin(result, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return grab_cut.settled(np.clip(shown, 0, 255).astype(np.uint8), labels, rounds=2) > 0
 
 
 def _clean(mask: Mask, size: float, *, hole: float) -> Mask:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mayfly.effects.shared import blur, colour, face_masks, skin
+from mayfly.effects.shared import blur, colour, face_masks, grab_cut, skin
 from mayfly.effects.vision import face_points as points
 from mayfly.effects.vision.types import Face
 
@@ -40,7 +40,7 @@ def rough_hair(frame: Tensor, face: Face, person: Tensor) -> Tensor:
     """Where a head's hair is, or what covers it; (1, H, W) of 0 and 1, as exact as a small grid can be.
 
     What lies just above the forehead and beside the temples is a sample of it, skin and background are none; the rest
-    around the head is settled by colours (GrabCut, Rother et al. 2004).
+    around the head is settled by colours (`shared/grab_cut.py`).
 
     Args:
         frame: (3, H, W) float32 in 0…1.
@@ -70,9 +70,7 @@ def rough_hair(frame: Tensor, face: Face, person: Tensor) -> Tensor:
         return _nothing(frame)
     seen = blur.reduce(frame[None, :, top:bottom, left:right], grid.size)[0].permute(1, 2, 0)
     picture = np.ascontiguousarray(seen.mul(255).round().clamp(0, 255).to(torch.uint8).cpu().numpy())
-    cv2.setRNGSeed(1)
-    cv2.grabCut(picture, labels, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
-    found = (labels & 1).astype(np.uint8)
+    found = grab_cut.settled(picture, labels, rounds=2)
     found = _connected(found, known & near & (height > 0.8))
     return (_placed(frame, grid, torch.from_numpy(found.astype(np.float32))[None, None].to(frame.device)) > 0.5).float()
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from mayfly.effects.shared import grab_cut
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -57,7 +59,7 @@ class Edge:
 
 
 def cut(picture: Bytes, rough: Floats) -> Bytes:
-    """Settle what a rough mask is unsure of by colours (GrabCut, Rother et al. 2004).
+    """Settle what a rough mask is unsure of by colours (`shared/grab_cut.py`).
 
     Args:
         picture: (H, W, 3) uint8.
@@ -76,15 +78,13 @@ def cut(picture: Bytes, rough: Floats) -> Bytes:
     part, known = picture[top:bottom, left:right], rough[top:bottom, left:right]
     factor = min(1.0, _CUT_SIDE / max(known.shape))
     size = (max(1, round(known.shape[1] * factor)), max(1, round(known.shape[0] * factor)))
-    seen = cv2.resize(part, size, None, 0, 0, cv2.INTER_AREA)
+    seen = np.asarray(cv2.resize(part, size, None, 0, 0, cv2.INTER_AREA), np.uint8)
     small = cv2.resize(known, size, None, 0, 0, cv2.INTER_AREA)
     labels = np.where(small > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[small > _SURELY], labels[small < _SURELY_NOT] = cv2.GC_FGD, cv2.GC_BGD
-    if min(np.count_nonzero(labels == cv2.GC_FGD), np.count_nonzero(labels == cv2.GC_BGD)) > 20:
-        # Its mixtures begin at random.
-        cv2.setRNGSeed(1)
-        cv2.grabCut(seen, labels, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 1, cv2.GC_INIT_WITH_MASK)
-    settled = _large_parts((labels & 1).astype(np.uint8))
+    enough = min(np.count_nonzero(labels == cv2.GC_FGD), np.count_nonzero(labels == cv2.GC_BGD)) > 20
+    found = grab_cut.settled(seen, labels, rounds=1) if enough else grab_cut.foreground(labels)
+    settled = _large_parts(found)
     whole = cv2.resize(settled.astype(np.float32), known.shape[::-1], None, 0, 0, cv2.INTER_LINEAR)
     result = np.zeros((height, width), np.uint8)
     result[top:bottom, left:right] = whole > 0.5
