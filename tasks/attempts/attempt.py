@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import shutil
 import threading
@@ -11,7 +12,7 @@ import traceback
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import celery.exceptions
 import sqlalchemy as sa
@@ -136,19 +137,21 @@ class Attempt(Generic[C]):
         self._reserved.append(asset)
         return asset
 
-    def put(self, asset: AssetRow, opened: Callable[[], BinaryIO], size: int) -> None:
-        """Store `size` bytes of what `opened` gives, from its beginning whenever the store is back.
+    def put(self, asset: AssetRow, content: bytes | Path) -> int:
+        """Store bytes or a file, from the beginning whenever the store is back; returns the size in bytes.
 
         Raises StorageError, ClaimLost, Stopped.
         """
         assert asset.key is not None
         key = asset.key
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
 
         def put() -> None:
-            with opened() as stream:
+            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as stream:
                 self.runtime.store.put(key, stream, size)
 
         self.patiently(put)
+        return size
 
     def discard(self) -> None:
         """Destroy what was reserved for nothing, even if the job and its assets ended before the bytes came."""

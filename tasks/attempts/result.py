@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +25,8 @@ class Made:
 def store(attempt: Attempt[Claim], made: Made, previews: Sequence[Made] = ()) -> None:
     """Store result and previews and finish the job. Raises ClaimLost, StorageError."""
     rt = attempt.runtime
-    extra = dict(_put(attempt, Retention.PREVIEW, preview) for preview in previews)
-    result_id, size = _put(attempt, Retention.RESULT, made)
+    extra = dict(_store(attempt, Retention.PREVIEW, preview) for preview in previews)
+    result_id, size = _store(attempt, Retention.RESULT, made)
     due = attempt.conclude(
         lambda: claims.finish(rt.engine, attempt.claim, result_id=result_id, size=size, previews=extra)
     )
@@ -36,8 +35,6 @@ def store(attempt: Attempt[Claim], made: Made, previews: Sequence[Made] = ()) ->
     rt.destroyer.destroy(due)
 
 
-def _put(attempt: Attempt[Claim], retention: Retention, made: Made) -> tuple[uuid.UUID, int]:
-    asset, content = attempt.reserve(retention, made.suffix), made.content
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    attempt.put(asset, lambda: io.BytesIO(content) if isinstance(content, bytes) else content.open("rb"), size)
-    return asset.id, size
+def _store(attempt: Attempt[Claim], retention: Retention, made: Made) -> tuple[uuid.UUID, int]:
+    asset = attempt.reserve(retention, made.suffix)
+    return asset.id, attempt.put(asset, made.content)

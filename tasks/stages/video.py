@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from mayfly.db import segments
 from mayfly.db.claims import Claim
-from mayfly.db.rows import AssetRow
 from mayfly.db.segments import SegmentClaim
 from mayfly.db.states import Retention
 from mayfly.effects.contract import Parameters
@@ -82,7 +81,7 @@ def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Par
         # Its place in the whole is known by its first frame.
         raise DamagedMedia
     part = attempt.reserve(Retention.INTERMEDIATE, made.suffix)
-    size = _put(attempt, part, target)
+    size = attempt.put(part, target)
     ended = attempt.conclude(
         lambda: segments.finish(rt.engine, attempt.claim, part_id=part.id, size=size, units=made.frames)
     )
@@ -163,7 +162,7 @@ def _split(attempt: Attempt[Claim], runner: Runner, path: Path, info: VideoInfo,
         piece = attempt.scratch / f"piece-{number}{path.suffix}"
         pieces.cut(path, piece, info, rt.limits, one, timeout=rt.settings.video_time_limit)
         asset = attempt.reserve(Retention.INTERMEDIATE, path.suffix)
-        size = _put(attempt, asset, piece)
+        size = attempt.put(asset, piece)
         piece.unlink()
         return segments.Plan(piece_id=asset.id, size=size, window=dataclasses.asdict(one.window))
 
@@ -211,10 +210,3 @@ def _transform(
     except (ClaimLost, Stopped):
         runner.release()
         raise
-
-
-def _put(attempt: Attempt[Claim] | Attempt[SegmentClaim], asset: AssetRow, path: Path) -> int:
-    """Store a file; returns its size in bytes."""
-    size = path.stat().st_size
-    attempt.put(asset, lambda: path.open("rb"), size)
-    return size
