@@ -23,6 +23,7 @@ from xdist.scheduler.loadfile import LoadFileScheduling
 from mayfly.db import engine as engines
 from mayfly.db import migrate, tables
 from mayfly.settings import Settings
+from tests import databases
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ROOT / "scripts" / "services"
@@ -94,19 +95,12 @@ def _up() -> dict[str, str]:
     return {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
 
 
-def _create_database(connection: sa.Connection, name: str) -> None:
-    """A database of tests that kill no server: a commit waits for no disk. Stages, on which faults happen, wait."""
-    connection.execute(sa.text(f'create database "{name}"'))
-    connection.execute(sa.text(f'alter database "{name}" set synchronous_commit = off'))
-
-
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """MAYFLY_… variables of RabbitMQ, PostgreSQL and S3: a virtual host, a database and a bucket of this run alone."""
     addresses = _up()
     name = f"test-{uuid.uuid4().hex[:12]}"
     broker = urllib.parse.urlsplit(addresses["MAYFLY_BROKER_URL"])
-    database = sa.make_url(addresses["MAYFLY_DATABASE_URL"])
     bucket = urllib.parse.urlsplit(addresses["MAYFLY_STORAGE_URL"])
     admin = urllib3.util.parse_url(addresses["MAYFLY_BROKER_ADMIN_URL"])
     user, _, password = (urllib.parse.unquote(part) for part in (admin.auth or "").partition(":"))
@@ -115,19 +109,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     rights = b'{"configure": ".*", "write": ".*", "read": ".*"}'
     assert urllib3.request("PUT", f"{api}/vhosts/{name}", headers=headers).status < 300
     assert urllib3.request("PUT", f"{api}/permissions/{name}/{user}", headers=headers, body=rights).status < 300
-    server = sa.create_engine(database, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        _create_database(connection, name)
-    yield addresses | {
-        "MAYFLY_BROKER_URL": broker._replace(path=f"/{name}").geturl(),
-        "MAYFLY_DATABASE_URL": database.set(database=name).render_as_string(hide_password=False),
-        "MAYFLY_STORAGE_URL": bucket._replace(path=f"/{name}").geturl(),
-        "MAYFLY_EFFECT_MODULES": "benchmarks.effects",
-        "MAYFLY_SCRATCH": str(tmp_path_factory.mktemp("scratch")),
-    }
-    with server.connect() as connection:
-        connection.execute(sa.text(f'drop database "{name}" with (force)'))
-    server.dispose()
+    with databases.created(addresses["MAYFLY_DATABASE_URL"], name) as database:
+        yield addresses | {
+            "MAYFLY_BROKER_URL": broker._replace(path=f"/{name}").geturl(),
+            "MAYFLY_DATABASE_URL": database,
+            "MAYFLY_STORAGE_URL": bucket._replace(path=f"/{name}").geturl(),
+            "MAYFLY_EFFECT_MODULES": "benchmarks.effects",
+            "MAYFLY_SCRATCH": str(tmp_path_factory.mktemp("scratch")),
+        }
     urllib3.request("DELETE", f"{api}/vhosts/{name}", headers=headers)
 
 
@@ -152,32 +141,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'test.db'}"
         return
-    servers = request.getfixturevalue("servers")
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    url = sa.make_url(servers["MAYFLY_DATABASE_URL"])
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        _create_database(connection, name)
-    yield url.set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execute(sa.text(f'drop database "{name}" with (force)'))
-    server.dispose()
+    with databases.created(request.getfixturevalue("servers")["MAYFLY_DATABASE_URL"]) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def postgresql(servers: dict[str, str]) -> Iterator[sa.Engine]:
     """A migrated database of this run on PostgreSQL; `engine` empties its tables for each test."""
-    server = sa.create_engine(servers["MAYFLY_DATABASE_URL"], isolation_level="AUTOCOMMIT")
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    with server.connect() as connection:
-        _create_database(connection, name)
-    opened = engines.connect(server.url.set(database=name).render_as_string(hide_password=False))
-    migrate.ensure(opened)
-    yield opened
-    opened.dispose()
-    with server.connect() as connection:
-        connection.execute(sa.text(f'drop database "{name}" with (force)'))
-    server.dispose()
+    with databases.created(servers["MAYFLY_DATABASE_URL"]) as address:
+        opened = engines.connect(address)
+        migrate.ensure(opened)
+        yield opened
+        opened.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Each query of the hot path has its index: the planners of both databases are asked, beside 100,000 finished jobs."""
 
+import contextlib
 import itertools
 import re
-import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from benchmarks import crowd
 from mayfly.db import assets, backlog, claims, dead_letters, history, jobs, migrate, periodic, segments
 from mayfly.db import engine as engines
 from mayfly.db.states import Retention, Stage, State
-from tests import rows
+from tests import databases, rows
 
 BIG = ("jobs", "assets", "segments")
 # What may be read from end to end: the newest from the index's end as far as the limit goes, and what waits or exists
@@ -31,26 +31,17 @@ QUEUED = LIVE + crowd.LIVE["uploading"] + 1  # one that is no video
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def crowded(request, tmp_path_factory):
-    if request.param == "sqlite":
-        opened = engines.connect(f"sqlite:///{tmp_path_factory.mktemp('crowd') / 'test.db'}")
+    with contextlib.ExitStack() as stack:
+        if request.param == "sqlite":
+            address = f"sqlite:///{tmp_path_factory.mktemp('crowd') / 'test.db'}"
+        else:
+            servers = request.getfixturevalue("servers")
+            address = stack.enter_context(databases.created(servers["MAYFLY_DATABASE_URL"]))
+        opened = engines.connect(address)
         migrate.ensure(opened)
         crowd.fill(opened)
         yield opened
         opened.dispose()
-        return
-    url = sa.make_url(request.getfixturevalue("servers")["MAYFLY_DATABASE_URL"])
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    with server.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}"'))
-    opened = engines.connect(url.set(database=name).render_as_string(hide_password=False))
-    migrate.ensure(opened)
-    crowd.fill(opened)
-    yield opened
-    opened.dispose()
-    with server.connect() as connection:
-        connection.execute(sa.text(f'drop database "{name}" with (force)'))
-    server.dispose()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mayfly.client import upload
 from mayfly.db.errors import DatabaseMissing
 from mayfly.effects import registry
 from mayfly.settings import Settings
+from tests import databases
 from tests.conftest import mayfly
 
 PRIVATE = ("owner-4711", "consent-4711", "key-4711", "4.711")
@@ -99,17 +100,15 @@ def test_a_database_that_is_not_there(servers, environment, run, tmp_path, chang
 
 
 def test_a_database_that_takes_no_writing(servers, environment, run, tmp_path, photo):
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    url = replaced(servers["MAYFLY_DATABASE_URL"], database=name)
-    server = sa.create_engine(servers["MAYFLY_DATABASE_URL"], isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}"'))
-    try:
-        secrets = environment(MAYFLY_DATABASE_URL=url)
+    with databases.created(servers["MAYFLY_DATABASE_URL"]) as address:
+        secrets = environment(MAYFLY_DATABASE_URL=address)
         with Client() as client:
             job = client.submit(photo, "pass-through").id
-        with server.connect() as connection:
-            connection.execute(sa.text(f'alter database "{name}" set default_transaction_read_only = on'))
+        opened = sa.create_engine(address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with opened.connect() as connection:
+            connection.execute(
+                sa.text(f'alter database "{opened.url.database}" set default_transaction_read_only = on')
+            )
         expected = {"submit": UNREACHABLE, "cancel": UNREACHABLE, "result": USAGE}
         for words in commands(job, tmp_path, DATABASE):
             code, said = run(words, secrets=secrets, lines=8)
@@ -117,10 +116,6 @@ def test_a_database_that_takes_no_writing(servers, environment, run, tmp_path, p
             assert code in wanted, (words, said)
             if code == UNREACHABLE:
                 assert "takes no writing" in said
-    finally:
-        with server.connect() as connection:
-            connection.execute(sa.text(f'drop database "{name}" with (force)'))
-        server.dispose()
 
 
 def test_a_home_on_a_read_only_mount(embedded, photo, tmp_path):

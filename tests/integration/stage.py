@@ -32,7 +32,7 @@ from mayfly.tasks import runtime
 from mayfly.tasks.app import create
 from mayfly.tasks.messages import broker, queues
 from mayfly.workers import plan, scratch
-from tests import other_project
+from tests import databases, other_project
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 
@@ -126,7 +126,8 @@ class Stage:
         broker_url = urllib.parse.urlsplit(servers["MAYFLY_BROKER_URL"])._replace(path=f"/{self.name}")
         storage_url = urllib.parse.urlsplit(servers["MAYFLY_STORAGE_URL"])._replace(path=f"/{self.name}")
         database = sa.make_url(servers["MAYFLY_DATABASE_URL"])
-        self._server = sa.create_engine(database, isolation_level="AUTOCOMMIT")
+        self._server = servers["MAYFLY_DATABASE_URL"]
+        self._rooms = contextlib.ExitStack()
         self._admin = urllib3.util.parse_url(servers["MAYFLY_BROKER_ADMIN_URL"])
         self.variables = {
             "MAYFLY_BROKER_URL": broker_url.geturl(),
@@ -144,8 +145,7 @@ class Stage:
         assert self.manage("PUT", f"vhosts/{self.name}").status < 300
         rights = {"configure": ".*", "write": ".*", "read": ".*"}
         assert self.manage("PUT", f"permissions/{self.name}/{user}", rights).status < 300
-        with self._server.connect() as connection:
-            connection.execute(sa.text(f'create database "{self.name}"'))
+        self._rooms.enter_context(databases.created(self._server, self.name, durable=True))
         # The effects of the tests are known to the processes alone.
         given = self.variables | {"MAYFLY_EFFECT_MODULES": "benchmarks.effects"}
         self.settings = Settings(**{name.removeprefix("MAYFLY_").lower(): value for name, value in given.items()})
@@ -164,9 +164,7 @@ class Stage:
             process.kill()
         self.client.close()
         self.engine.dispose()
-        with self._server.connect() as connection:
-            connection.execute(sa.text(f'drop database "{self.name}" with (force)'))
-        self._server.dispose()
+        self._rooms.close()
         self.manage("DELETE", f"vhosts/{self.name}")
         for key in self.objects():
             self.store.destroy(key)
