@@ -31,78 +31,96 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_data_dir("mayfly")),
         description="the embedded set-up's folder: database, object store, locks",
     )
-    broker_url: pydantic.SecretStr | None = Field(None, description="amqp(s)://…; none: embedded")
+    broker_url: pydantic.SecretStr | None = Field(default=None, description="amqp(s)://…; none: embedded")
     broker_admin_url: pydantic.SecretStr | None = Field(
-        None, description="RabbitMQ's management address with an administrator's name; sets and checks the policies"
+        default=None,
+        description="RabbitMQ's management address with an administrator's name; sets and checks the policies",
     )
-    database_url: pydantic.SecretStr | None = Field(None, description="postgresql+psycopg://…; none: SQLite in home")
+    database_url: pydantic.SecretStr | None = Field(
+        default=None, description="postgresql+psycopg://…; none: SQLite in home"
+    )
     storage_url: pydantic.SecretStr | None = Field(
-        None, description="s3://KEY:SECRET@HOST:PORT/BUCKET?secure=true; none: a folder in home"
+        default=None, description="s3://KEY:SECRET@HOST:PORT/BUCKET?secure=true; none: a folder in home"
     )
     scratch: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()),
         description="where workers make a private folder of their own, to keep a video while they process it",
     )
     models: Path | None = Field(
-        None, description="the folder of models that `mayfly models add` filled; none: `models` in home"
+        default=None, description="the folder of models that `mayfly models add` filled; none: `models` in home"
     )
     models_url: pydantic.SecretStr | None = Field(
-        None, description="a bucket of models, s3://… as storage_url; workers fetch what their folder lacks from there"
+        default=None,
+        description="a bucket of models, s3://… as storage_url; workers fetch what their folder lacks from there",
     )
     effect_modules: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="further modules that register effects, separated by commas"
+        default=(), description="further modules that register effects, separated by commas"
     )
 
     # What an upload may be.
-    max_bytes: int = Field(2 * 1024**3, gt=0)
-    max_image_bytes: int = Field(100 * 1024**2, gt=0)
-    max_pixels: int = Field(50_000_000, gt=0, description="of a picture")
-    max_frame_pixels: int = Field(4096 * 2304, gt=0, description="of a video's frame")
-    max_side: int = Field(16_384, gt=0, description="of a picture or frame")
-    max_result_pixels: int = Field(256_000_000, gt=0, description="of what an effect makes of a picture")
-    max_result_frame_pixels: int = Field(4 * 4096 * 2304, gt=0, description="of a frame of what it makes of a video")
-    max_frames: int = Field(36_000, gt=0)
-    max_seconds: float = Field(600, gt=0)
-    max_rate: int = Field(240, gt=0, description="frames a second of a video")
+    max_bytes: int = Field(default=2 * 1024**3, gt=0)
+    max_image_bytes: int = Field(default=100 * 1024**2, gt=0)
+    max_pixels: int = Field(default=50_000_000, gt=0, description="of a picture")
+    max_frame_pixels: int = Field(default=4096 * 2304, gt=0, description="of a video's frame")
+    max_side: int = Field(default=16_384, gt=0, description="of a picture or frame")
+    max_result_pixels: int = Field(default=256_000_000, gt=0, description="of what an effect makes of a picture")
+    max_result_frame_pixels: int = Field(
+        default=4 * 4096 * 2304, gt=0, description="of a frame of what it makes of a video"
+    )
+    max_frames: int = Field(default=36_000, gt=0)
+    max_seconds: float = Field(default=600, gt=0)
+    max_rate: int = Field(default=240, gt=0, description="frames a second of a video")
 
     # What may wait at once, as jobs that are not finished; one more is refused as `overloaded`.
-    owner_waiting_jobs: int = Field(1_000, gt=0, description="of one owner")
-    owner_waiting_bytes: int = Field(100 * 1024**3, gt=0, description="of one owner's uploads")
-    waiting_jobs: int = Field(20_000, gt=0, description="of all, those without an owner among them")
-    waiting_bytes: int = Field(1024**4, gt=0, description="of all uploads; less than the store's room")
+    owner_waiting_jobs: int = Field(default=1_000, gt=0, description="of one owner")
+    owner_waiting_bytes: int = Field(default=100 * 1024**3, gt=0, description="of one owner's uploads")
+    waiting_jobs: int = Field(default=20_000, gt=0, description="of all, those without an owner among them")
+    waiting_bytes: int = Field(default=1024**4, gt=0, description="of all uploads; less than the store's room")
 
     # Internal targets of retention; the maxima, which nothing can lengthen, are in mayfly.purge.policy.
-    input_retention: float = Field(22 * HOUR, gt=0, le=24 * HOUR)
-    result_retention: float = Field(14.5 * DAY, gt=0, le=15 * DAY)
+    input_retention: float = Field(default=22 * HOUR, gt=0, le=24 * HOUR)
+    result_retention: float = Field(default=14.5 * DAY, gt=0, le=15 * DAY)
 
     job_history: float = Field(
-        15 * DAY, gt=0, le=15 * DAY, description="how long a job's rows outlive its last asset; then they are counted"
+        default=15 * DAY,
+        gt=0,
+        le=15 * DAY,
+        description="how long a job's rows outlive its last asset; then they are counted",
     )
 
     # Attempts.
-    lease: float = Field(60, gt=0, description="a worker that is silent for so long has lost its job")
-    upload_lease: float = Field(45, gt=0, le=60, description="a producer that is silent for so long has died")
-    max_attempts: int = Field(3, ge=1)
-    retry_delay: float = Field(5, gt=0, description="before the second attempt; doubles with each further one")
-    image_time_limit: float = Field(300, gt=0, le=1500, description="for one effect on one picture")
+    lease: float = Field(default=60, gt=0, description="a worker that is silent for so long has lost its job")
+    upload_lease: float = Field(default=45, gt=0, le=60, description="a producer that is silent for so long has died")
+    max_attempts: int = Field(default=3, ge=1)
+    retry_delay: float = Field(default=5, gt=0, description="before the second attempt; doubles with each further one")
+    image_time_limit: float = Field(default=300, gt=0, le=1500, description="for one effect on one picture")
     video_time_limit: float = Field(
-        1500, gt=0, le=1500, description="for one effect on one video; Celery's own limit and RabbitMQ's lie above"
+        default=1500,
+        gt=0,
+        le=1500,
+        description="for one effect on one video; Celery's own limit and RabbitMQ's lie above",
     )
 
     segment_seconds: float = Field(
-        10, gt=0, description="of work in one segment of a video that takes over twice as long"
+        default=10, gt=0, description="of work in one segment of a video that takes over twice as long"
     )
 
     # Workers.
-    child_memory: int = Field(6 * 1024**3, gt=0, description="a child that grew over this is replaced after its job")
-    threads: int = Field(0, ge=0, description="threads of torch in each child; 0: the cores shared out among children")
+    child_memory: int = Field(
+        default=6 * 1024**3, gt=0, description="a child that grew over this is replaced after its job"
+    )
+    threads: int = Field(
+        default=0, ge=0, description="threads of torch in each child; 0: the cores shared out among children"
+    )
 
     # Encoding of results.
-    image_quality: int = Field(92, ge=1, le=100, description="of JPEG and lossy WebP")
-    video_crf: int = Field(20, ge=0, le=51, description="x264's constant rate factor; lower is better and larger")
+    image_quality: int = Field(default=92, ge=1, le=100, description="of JPEG and lossy WebP")
+    video_crf: int = Field(
+        default=20, ge=0, le=51, description="x264's constant rate factor; lower is better and larger"
+    )
     video_preset: Literal[
         "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
-    ] = Field("veryfast", description="x264's preset")
+    ] = Field(default="veryfast", description="x264's preset")
 
     @pydantic.model_validator(mode="before")
     @classmethod

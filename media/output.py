@@ -21,16 +21,18 @@ class Output(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     codec: Codec = Field(
-        "auto",
+        default="auto",
         description="auto: H.264, but HEVC Main 10 for a source of more than 8 bits, since few players take 10-bit "
         "H.264; H.264 is always of 8 bits",
     )
     quality: int = Field(
-        20,
+        default=20,
         ge=0,
         le=51,
         description="x264's constant rate factor, and what looks alike in the other codecs; lower is better and larger",
     )
-    preset: Preset = Field("veryfast", description="by x264's names; slower ones give smaller files")
-    chapters: bool = Field(False, description="keep the chapters of the source, with their titles")
-    hardware: bool = Field(False, description="let the GPU encode where it can: faster, larger for the same quality")
+    preset: Preset = Field(default="veryfast", description="by x264's names; slower ones give smaller files")
+    chapters: bool = Field(default=False, description="keep the chapters of the source, with their titles")
+    hardware: bool = Field(
+        default=False, description="let the GPU encode where it can: faster, larger for the same quality"
+    )

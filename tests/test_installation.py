@@ -112,7 +112,13 @@ def test_a_wheel_has_each_file_of_the_repository_once(wheel):
     folders = [ROOT / "mayfly", *(path.resolve() for path in (ROOT / "mayfly").iterdir() if path.is_symlink())]
     files = [file for path in folders for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
     names = {file.relative_to(ROOT).as_posix().removeprefix("mayfly/") for file in files if file.suffix != ".pyc"}
-    assert {"celeryconfig.py", "settings.py", "db/migrations/script.py.mako", "samples/portrait.jpg"} <= names
+    assert {
+        "celeryconfig.py",
+        "settings.py",
+        "db/migrations/script.py.mako",
+        "py.typed",
+        "samples/portrait.jpg",
+    } <= names
     with zipfile.ZipFile(wheel) as file:
         members = [one for one in file.infolist() if one.filename.startswith("mayfly/")]
         assert sorted(one.filename for one in members) == sorted(f"mayfly/{name}" for name in names)

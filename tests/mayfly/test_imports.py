@@ -54,16 +54,6 @@ def test_apply_loads_neither_celery_nor_sqlalchemy(file, tmp_path, request):
     assert not {"celery", "kombu", "sqlalchemy", "mayfly.client.client"} & loaded
 
 
-def test_what_is_exported():
-    import mayfly
-
-    assert sorted(mayfly.__all__) == ["Client", "Job", "MayflyError", "Output", "Settings"]
-    for name in mayfly.__all__:
-        assert getattr(mayfly, name).__name__ == name
-    with pytest.raises(AttributeError):
-        mayfly.Nothing  # noqa: B018
-
-
 def test_a_client_without_torch_checks_submits_and_cancels(embedded, photo):
     code = BLOCKED + (
         "from mayfly import Client, MayflyError\n"
