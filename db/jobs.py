@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mayfly.db import assets, backlog, clock, literal
 from mayfly.db import engine as engines
-from mayfly.db.errors import KeyTaken, UnknownJob
+from mayfly.db.errors import KeyTaken, UnknownJob, UploadAbandoned
 from mayfly.db.rows import AssetRow, JobRow
 from mayfly.db.states import Retention, Stage, State, before
 from mayfly.db.tables import ATTEMPTS, JOBS, SEGMENTS
@@ -182,8 +182,8 @@ def _make_way(connection: sa.Connection, request: Request, but: uuid.UUID) -> No
             job_id,
             sources=[State.UPLOADING],
             to=State.FAILED,
-            error="upload_abandoned",
-            error_text="the upload was not completed; submit it again",
+            error=UploadAbandoned.code,
+            error_text=str(UploadAbandoned()),
         )
 
 

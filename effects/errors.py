@@ -22,28 +22,49 @@ class EffectError(MayflyError):
 
 
 class UnknownEffect(EffectError):
+    """No effect has this name."""
+
     code = "unknown_effect"
+    remedy = "Name one that `mayfly effects` lists; one of your own needs MAYFLY_EFFECT_MODULES, on workers too."
 
 
 class InvalidParameters(EffectError):
+    """A parameter is unknown, of the wrong type, out of bounds, or does not go with this file."""
+
     code = "invalid_parameters"
+    remedy = "Mend the parameters that the text names; `mayfly effects` lists them with their bounds."
 
 
 class DuplicateEffect(EffectError):
+    """Two effects have one name."""
+
     code = "duplicate_effect"
+    remedy = "Rename one of the two: a mistake of whoever wrote the effect, found when its module is loaded."
 
 
 class WeightsError(EffectError):
+    """Weights of a network are missing, or are not the bytes that their manifest names."""
+
     code = "bad_weights"
+    remedy = "Run `mayfly models verify` on the worker's machine and install what it names; jobs wait for it meanwhile."
 
 
 class UnknownModel(EffectError):
+    """No model of this name is installed, or it is of another kind."""
+
     code = "unknown_model"
+    remedy = "Name one that `mayfly models list` shows, or have it installed."
 
 
 class NoFace(EffectError):
+    """The effect needs a face, and the picture has none, or fewer than `face` says."""
+
     code = "no_face"
+    remedy = "Send a picture in which a face is seen, or a smaller `face`."
 
 
 class NoPerson(EffectError):
+    """The effect needs a person, and the picture has none."""
+
     code = "no_person"
+    remedy = "Send a picture in which a person is seen."

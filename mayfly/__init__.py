@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mayfly.client.errors import InvalidReference as InvalidReference
     from mayfly.client.errors import InvalidSource as InvalidSource
     from mayfly.client.errors import InvalidTarget as InvalidTarget
+    from mayfly.client.errors import JobCancelled as JobCancelled
     from mayfly.client.errors import JobFailed as JobFailed
     from mayfly.client.errors import PartlySubmitted as PartlySubmitted
     from mayfly.client.errors import UploadRefused as UploadRefused
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mayfly.db.errors import ResultGone as ResultGone
     from mayfly.db.errors import StateError as StateError
     from mayfly.db.errors import UnknownJob as UnknownJob
+    from mayfly.db.errors import UploadAbandoned as UploadAbandoned
     from mayfly.db.findings import Finding as Finding
     from mayfly.db.history import Counted as Counted
     from mayfly.db.rows import AssetRow as AssetRow
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
     from mayfly.tasks.errors import TaskError as TaskError
     from mayfly.tasks.errors import TimeOver as TimeOver
     from mayfly.tasks.errors import TopologyMismatch as TopologyMismatch
+    from mayfly.tasks.errors import WorkerLost as WorkerLost
 
 # Where each name is from; the same as type checkers see above.
 _HOMES = {
@@ -100,6 +103,7 @@ _HOMES = {
     "InvalidSource": "mayfly.client.errors",
     "InvalidTarget": "mayfly.client.errors",
     "Job": "mayfly.client.job",
+    "JobCancelled": "mayfly.client.errors",
     "JobFailed": "mayfly.client.errors",
     "KeyTaken": "mayfly.db.errors",
     "MachineFault": "mayfly.media.errors",
@@ -139,9 +143,11 @@ _HOMES = {
     "UnknownJob": "mayfly.db.errors",
     "UnknownModel": "mayfly.effects.errors",
     "UnsupportedMedia": "mayfly.media.errors",
+    "UploadAbandoned": "mayfly.db.errors",
     "UploadRefused": "mayfly.client.errors",
     "WaitTimeout": "mayfly.client.errors",
     "WeightsError": "mayfly.effects.errors",
+    "WorkerLost": "mayfly.tasks.errors",
     "WrongKind": "mayfly.media.errors",
 }
 

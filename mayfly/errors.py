@@ -12,25 +12,34 @@ MayflyError
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class MayflyError(Exception):
-    """The root. `code` is stable; the text is one sentence that says what to do.
+    """What failed has no error of its own; and the root of all that have.
 
-    Neither holds a secret, a file name, a user reference or anything from inside an upload: both are stored,
-    logged and shown. `retry_after` is set where it is known in how many seconds another try may succeed.
+    `code` is stable; the text is one sentence that says what to do. Neither holds a secret, a file name, a user
+    reference or anything from inside an upload: both are stored, logged and shown. `remedy` is what to do about a
+    code in general: docs/errors.md is made of it. `retry_after` is set where it is known in how many seconds another
+    try may succeed.
     """
 
-    code = "internal_error"
+    code: str = "internal_error"
+    remedy: ClassVar[str] = (
+        "Tell the operator, who finds the job in a worker's log; it is a mistake of Mayfly's or of an effect's."
+    )
     retry_after: int | None = None
 
 
 class NoSpace(MayflyError):
-    """A disk of this machine is full; which one, the branches say."""
+    """A disk of this machine is full; the text says which."""
 
     code = "disk_full"
+    remedy = "Try again later; the operator frees some space on the machine that the text names."
 
 
 class FolderRefused(MayflyError):
-    """Nothing was written to the folder, and nothing in it removed."""
+    """A folder that the settings name is not Mayfly's to use. Nothing was written to it, and nothing in it removed."""
 
     code = "folder_refused"
+    remedy = "Name an empty or a new folder, owned by the user whom Mayfly runs as."

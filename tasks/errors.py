@@ -8,6 +8,7 @@ TaskError
 ├── Stopped            the worker stops, and hands its unit back; never shown to anybody
 ├── ScratchGone        files of the worker vanished under it: no fault of the upload's; never shown to anybody
 ├── StillAway          a server was away for longer than a message may be held; never shown to anybody
+├── WorkerLost         worker_lost    a job's error: every worker that ran it died; never raised
 ├── TimeOver           time_limit     the effect took longer than settings allow
 └── InputGone          expired        the input was destroyed before the effect was done
 """
@@ -22,15 +23,24 @@ class TaskError(MayflyError):
 
 
 class BrokerMissing(TaskError):
+    """The broker does not answer."""
+
     code = "broker_unreachable"
+    remedy = "Nothing is lost, what is queued is sent later; the operator checks MAYFLY_BROKER_URL and `mayfly doctor`."
 
 
 class BrokerRefused(BrokerMissing):
+    """The broker refuses this name, password or virtual host."""
+
     code = "broker_refused"
+    remedy = "Mend MAYFLY_BROKER_URL."
 
 
 class TopologyMismatch(TaskError):
+    """The broker has queues or exchanges of our names that are not ours."""
+
     code = "broker_topology"
+    remedy = "The operator deletes the queue that the text names, or takes a virtual host of its own."
 
 
 class ClaimLost(TaskError):
@@ -49,9 +59,25 @@ class StillAway(TaskError):
     code = "server_away"
 
 
+class WorkerLost(TaskError):
+    """Every worker that ran the job died. Only a job's error."""
+
+    code = "worker_lost"
+    remedy = "Send another upload, for this one may have killed them; the operator looks at the workers' memory."
+
+    def __init__(self, text: str = "the workers that ran this job died; send another upload") -> None:
+        super().__init__(text)
+
+
 class TimeOver(TaskError):
+    """The effect took longer than settings allow."""
+
     code = "time_limit"
+    remedy = "Send a smaller or shorter file; the operator may raise the limits of time."
 
 
 class InputGone(TaskError):
+    """The job was not finished before its upload had to be deleted."""
+
     code = "expired"
+    remedy = "Submit it again; the operator looks why it waited so long."

@@ -51,12 +51,14 @@ class AlreadyRunning(MayflyError):
     """Another process has the embedded worker of this home."""
 
     code = "already_running"
+    remedy = "Use the worker that runs, or set another MAYFLY_HOME."
 
 
 class NoWorker(MayflyError):
     """What workers need is not installed."""
 
     code = "no_worker"
+    remedy = "Install `mayfly[worker]`, or submit to a Mayfly that has workers."
 
 
 def is_running(settings: Settings) -> bool:

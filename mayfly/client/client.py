@@ -191,7 +191,7 @@ class Client:
 
         Raises:
             UnknownJob, NotReady: there is no such job; it is not finished.
-            JobFailed: it failed or was cancelled; `code` is the job's.
+            JobFailed: it failed, `code` is the job's; it was cancelled (JobCancelled).
             ResultGone: its result was destroyed when its time was over.
             InvalidTarget: the file or stream cannot be written.
             StorageError: the store does not answer.

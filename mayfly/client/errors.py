@@ -7,7 +7,8 @@ ClientError
 ├── DeviceEffect      device_effect     the effect runs where the photo is and takes no uploads
 ├── UploadRefused     upload_refused    the job has ended while its input was being stored
 ├── PartlySubmitted   (the first's own) some of several uploads failed; carries the jobs of the others
-├── JobFailed         (the job's own)   the result of a failed or cancelled job was asked for
+├── JobFailed         (the job's own)   the result of a failed job was asked for
+│   └── JobCancelled  cancelled         the result of a cancelled job was asked for
 └── WaitTimeout       wait_timeout      the job was not finished in the time given
 """
 
@@ -28,23 +29,38 @@ class ClientError(MayflyError):
 
 
 class InvalidSource(ClientError):
+    """What was given is no file, bytes or seekable binary stream, or it cannot be read to its end."""
+
     code = "invalid_source"
+    remedy = "Give a path that can be read, bytes, or a seekable binary stream that stays open."
 
 
 class InvalidTarget(ClientError):
+    """The result cannot be written there, or not in that format."""
+
     code = "invalid_target"
+    remedy = "Give a path in a folder that can be written, or an open binary stream; for `apply`, a suffix that fits."
 
 
 class InvalidReference(ClientError):
+    """An owner, consent or idempotency key is too long, or no printable text."""
+
     code = "invalid_reference"
+    remedy = "Give printable text of 1 to 255 characters."
 
 
 class DeviceEffect(ClientError):
+    """The effect runs where the photo is, and takes no uploads."""
+
     code = "device_effect"
+    remedy = "Use `mayfly apply`, or the effect's own code on the device."
 
 
 class UploadRefused(ClientError):
+    """The job has ended while its input was being stored."""
+
     code = "upload_refused"
+    remedy = "Submit it again, unless you have cancelled it."
 
 
 class PartlySubmitted(ClientError):
@@ -75,10 +91,21 @@ class JobFailed(ClientError):
         self.code = code
 
 
+class JobCancelled(JobFailed):
+    """The job was cancelled, so it has no result."""
+
+    code = "cancelled"
+    remedy = "Submit it again, if its result is wanted after all."
+
+    def __init__(self, text: str = "the job was cancelled; submit it again") -> None:
+        super().__init__(self.code, text)
+
+
 class WaitTimeout(ClientError):
-    """`unreachable` is the code of the outage that the time ended in, None when all answered."""
+    """The job was not finished in the time given. `unreachable`: the code of an outage that it ended in, or None."""
 
     code = "wait_timeout"
+    remedy = "Ask again later: the job goes on."
 
     def __init__(self, text: str, *, unreachable: str | None = None) -> None:
         super().__init__(text)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from mayfly.client.errors import InvalidTarget, JobFailed
+from mayfly.client.errors import InvalidTarget, JobCancelled, JobFailed
 from mayfly.client.job import Job
 from mayfly.client.services import Services
 from mayfly.db import assets, jobs
@@ -17,6 +17,7 @@ from mayfly.db.errors import NotReady, ResultGone
 from mayfly.db.rows import AssetRow
 from mayfly.db.states import AssetState, Retention, State
 from mayfly.effects.contract import Media
+from mayfly.errors import MayflyError
 
 Target = str | os.PathLike[str] | BinaryIO
 
@@ -24,8 +25,10 @@ Target = str | os.PathLike[str] | BinaryIO
 def finished(services: Services, job_id: uuid.UUID) -> Job:
     """A job that is done. Raises UnknownJob, NotReady, JobFailed."""
     found = Job.of(jobs.get(services.engine, job_id))
-    if found.state in (State.FAILED, State.CANCELLED):
-        raise JobFailed(found.error or found.state.value, found.error_text or "the job was cancelled")
+    if found.state is State.CANCELLED:
+        raise JobCancelled
+    if found.state is State.FAILED:
+        raise JobFailed(found.error or MayflyError.code, found.error_text or "the job failed; submit it again")
     if found.state is not State.DONE:
         raise NotReady("the job is not finished yet; wait for it or ask again later")
     return found

@@ -19,7 +19,7 @@ from mayfly.client.patience import DATABASE, patiently
 from mayfly.client.services import Services
 from mayfly.client.source import Watched
 from mayfly.db import backlog, jobs
-from mayfly.db.errors import DatabaseMissing
+from mayfly.db.errors import DatabaseMissing, UploadAbandoned
 from mayfly.db.rows import AssetRow, JobRow
 from mayfly.db.states import State
 from mayfly.errors import MayflyError
@@ -154,7 +154,7 @@ def _refusal(job: JobRow, lease: float) -> UploadRefused:
     """Why there is no more use in an upload, from the row of its job."""
     if job.state is State.CANCELLED:
         return UploadRefused("the job was cancelled while its input was being stored")
-    if job.error == "upload_abandoned":
+    if job.error == UploadAbandoned.code:
         return UploadRefused(
             f"the upload was given up, for nothing was heard from this process for {lease:g} s; submit it again"
         )
@@ -165,7 +165,7 @@ def _give_up(services: Services, job_id: uuid.UUID, asset: AssetRow, error: Base
     """Leave no trace of an upload that failed; what cannot be destroyed now, the purge destroys. Whether its job is
     known to have ended.
     """
-    code = error.code if isinstance(error, MayflyError) else "upload_abandoned"
+    code = error.code if isinstance(error, MayflyError) else UploadAbandoned.code
     text = "the upload failed; submit it again"
     notices.on(DELETING)
     ended = False

@@ -28,7 +28,7 @@ from mayfly.media.errors import DiskFull, MachineFault, MediaError
 from mayfly.media.video import bounds
 from mayfly.purge import sweeper
 from mayfly.tasks.attempts import holder, outage, retry, watch
-from mayfly.tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver
+from mayfly.tasks.errors import ClaimLost, InputGone, ScratchGone, StillAway, Stopped, TimeOver, WorkerLost
 from mayfly.tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -406,7 +406,7 @@ def _work(attempt: Attempt[C], work: Callable[[Attempt[C]], None]) -> None:
     runtime, name = attempt.runtime, attempt.claim.name
     if attempt.claim.tries > runtime.settings.max_attempts:
         log.error("job %s: %d workers died at stage %s", name, attempt.claim.tries - 1, attempt.job.stage)
-        attempt.fail(retry.Failure("worker_lost", "the workers that ran this job died; send another upload"))
+        attempt.fail(retry.Failure(WorkerLost.code, str(WorkerLost())))
         return
     try:
         with runtime.working.on(attempt):

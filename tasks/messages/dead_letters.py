@@ -12,6 +12,7 @@ from mayfly.db import dead_letters, jobs
 from mayfly.db.dead_letters import Answer
 from mayfly.db.states import State
 from mayfly.purge import sweeper
+from mayfly.tasks.errors import WorkerLost
 from mayfly.tasks.messages import broker, envelope, queues
 from mayfly.tasks.messages.envelope import Unit
 from mayfly.tasks.runtime import Runtime
@@ -57,8 +58,8 @@ def settle(runtime: Runtime, unit: Unit) -> Answer:
         runtime.engine,
         unit.job_id,
         to=State.FAILED,
-        error="worker_lost",
-        error_text="the workers that ran this job died; send another upload",
+        error=WorkerLost.code,
+        error_text=str(WorkerLost()),
         # A job with segments is running; one that somebody took meanwhile, though, is not lost.
         only_from=[State.QUEUED if unit.number is None else State.RUNNING],
     ):

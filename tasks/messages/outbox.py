@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from mayfly.db import jobs, segments
+from mayfly.db.errors import UploadAbandoned
 from mayfly.db.states import State
 from mayfly.purge import sweeper
 from mayfly.tasks.runtime import Runtime
@@ -28,13 +29,12 @@ def resend(runtime: Runtime) -> None:
 def _give_up_lapsed(runtime: Runtime) -> None:
     """Give up uploads without a producer, and queue again what lost its worker or has waited for its time."""
     for job_id in jobs.abandoned_uploads(runtime.engine):
-        text = "the upload was not completed; submit it again"
         if jobs.end(
             runtime.engine,
             job_id,
             to=State.FAILED,
-            error="upload_abandoned",
-            error_text=text,
+            error=UploadAbandoned.code,
+            error_text=str(UploadAbandoned()),
             only_from=[State.UPLOADING],
         ):
             log.warning("job %s: its producer died in mid-upload", job_id)
