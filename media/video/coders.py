@@ -16,7 +16,7 @@ from mayfly.media.children.confinement import Access
 from mayfly.media.children.process import Child, Resources
 from mayfly.media.errors import DamagedMedia
 from mayfly.media.limits import Limits
-from mayfly.media.video import bounds, ffmpeg, matroska, pipes
+from mayfly.media.video import bounds, ffmpeg, ffmpeg_errors, matroska, pipes
 from mayfly.media.video.info import VideoInfo
 
 _TIMESTAMP = re.compile(rb"pts:(-?\d+)")
@@ -127,7 +127,7 @@ class Decoder:
         with self._child.waiting():
             code = self._child.wait()
         if code:
-            raise ffmpeg.failure(code, self._child.last_lines)
+            raise ffmpeg_errors.failure(code, self._child.last_lines)
         # A truncated Matroska file is no error to ffmpeg.
         if not complete or self._count == 0 or any("File ended prematurely" in x for x in self._child.last_lines):
             raise DamagedMedia
@@ -178,7 +178,7 @@ class Encoder:
         except BrokenPipeError:
             self.finished()
             # It ended well without having read everything: the stream that we write is not what it takes.
-            raise ffmpeg.encoder_failure(0, self._child.last_lines) from None
+            raise ffmpeg_errors.encoder_failure(0, self._child.last_lines) from None
 
     def close(self) -> None:
         """Say that there are no more frames."""
@@ -188,7 +188,7 @@ class Encoder:
         """Whether the file is complete, after at most `timeout` seconds. Raises as `write`."""
         code = self._child.wait(timeout)
         if code:
-            raise ffmpeg.encoder_failure(code, self._child.last_lines)
+            raise ffmpeg_errors.encoder_failure(code, self._child.last_lines)
         return code is not None
 
     def kill(self) -> None:

@@ -12,7 +12,7 @@ from mayfly.media.children.confinement import Access
 from mayfly.media.errors import DamagedMedia
 from mayfly.media.limits import Limits
 from mayfly.media.output import Output
-from mayfly.media.video import bounds, encoders, ffmpeg
+from mayfly.media.video import bounds, encoders, ffmpeg, ffmpeg_errors, hardening
 from mayfly.media.video.info import VideoInfo
 
 WIDTH = 1280
@@ -58,7 +58,7 @@ def poster(source: Path, info: VideoInfo, limits: Limits, *, at: float | None = 
             resources=resources,
             access=Access(reads=[source]),
         )
-        if picture := ffmpeg.check(found):
+        if picture := ffmpeg_errors.check(found):
             return picture
     raise DamagedMedia
 
@@ -77,7 +77,7 @@ def poster_command(source: Path, info: VideoInfo, limits: Limits, *, at: float, 
         "scale=out_color_matrix=smpte170m:out_range=pc",
         "format=yuvj444p",
     ]
-    read = ffmpeg.input_words(source, info, limits, ss=f"{at:.3f}")
+    read = hardening.input_words(source, info, limits, ss=f"{at:.3f}")
     write = ["-map", f"0:{info.stream}", "-vf", ",".join(chain), "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "3"]
     return [*_FFMPEG, *read, *write, *_BARE, "-f", "image2pipe", "pipe:1"]
 
@@ -121,7 +121,7 @@ def side_by_side(
             resources=process.Resources(memory=memory, file_bytes=_MAX_BYTES),
             access=Access(reads=[source, result], writes=[target]),
         )
-        ffmpeg.check(finished)
+        ffmpeg_errors.check(finished)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -148,8 +148,8 @@ def side_by_side_command(
         "[left][right]hstack,scale=out_color_matrix=bt709:out_range=tv"
         f",format={coding.pixels},setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709,setsar=1",
     ]
-    read = ffmpeg.input_words(source, info, limits, **part)
-    read += ffmpeg.input_words(result, result_info, grown(limits), **part)
+    read = hardening.input_words(source, info, limits, **part)
+    read += hardening.input_words(result, result_info, grown(limits), **part)
     write = ["-filter_complex", ";".join(graph), "-fps_mode", "passthrough", "-enc_time_base", str(info.time_base)]
     write += ["-video_track_timescale", str(info.time_base.denominator), "-c:v", coding.encoder]
     write += [str(word) for key, value in coding.options.items() for word in (f"-{key}", value)]

@@ -16,7 +16,7 @@ from mayfly.media.children.confinement import Access
 from mayfly.media.errors import DamagedMedia, UnsupportedMedia, WrongKind
 from mayfly.media.image import sizes
 from mayfly.media.limits import Limits
-from mayfly.media.video import ffmpeg
+from mayfly.media.video import ffmpeg_errors, ffprobe
 from mayfly.media.video.info import Chapter, Colour, Track, VideoInfo
 
 PROBE_SECONDS = 30
@@ -80,12 +80,12 @@ def probe_video(source: Path, limits: Limits) -> VideoInfo:
         raise WrongKind("a video is wanted: send MP4, MOV, MKV, WebM or GIF")
     limits.check_bytes("video", size)
     finished = process.run(
-        ffmpeg.probe(source, limits),
+        ffprobe.probe(source, limits),
         timeout=PROBE_SECONDS,
-        resources=ffmpeg.PROBE_RESOURCES,
+        resources=ffprobe.PROBE_RESOURCES,
         access=Access(reads=[source]),
     )
-    output = ffmpeg.check(finished)
+    output = ffmpeg_errors.check(finished)
     try:
         info = _video_info(json.loads(output))
     except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
@@ -117,13 +117,13 @@ def _video_info(found: dict[str, Any]) -> VideoInfo:
     if width < 1 or height < 1 or not video.get("pix_fmt"):
         raise DamagedMedia
     rotation = round(next((float(s["rotation"]) for s in video.get("side_data_list", ()) if "rotation" in s), 0)) % 360
-    aspect = ffmpeg.rational(video.get("sample_aspect_ratio"), Fraction(1))
+    aspect = ffprobe.rational(video.get("sample_aspect_ratio"), Fraction(1))
     if rotation in (90, 270):
         width, height, aspect = height, width, 1 / aspect
-    time_base = ffmpeg.rational(video.get("time_base"), Fraction(1, 90_000))
+    time_base = ffprobe.rational(video.get("time_base"), Fraction(1, 90_000))
     duration = float(video.get("duration") or _file_duration(found.get("format", {})))
-    real_rate = ffmpeg.rational(video.get("r_frame_rate"), Fraction(25))
-    rate = ffmpeg.rational(video.get("avg_frame_rate"), min(real_rate, Fraction(240)))
+    real_rate = ffprobe.rational(video.get("r_frame_rate"), Fraction(25))
+    rate = ffprobe.rational(video.get("avg_frame_rate"), min(real_rate, Fraction(240)))
     return VideoInfo(
         width=width,
         height=height,
@@ -181,7 +181,7 @@ def _chapter(found: dict[str, Any]) -> Chapter:
     return Chapter(
         start=int(found["start"]),
         end=max(int(found["start"]), int(found["end"])),
-        time_base=ffmpeg.rational(found.get("time_base"), Fraction(1, 1000)),
+        time_base=ffprobe.rational(found.get("time_base"), Fraction(1, 1000)),
         title=found.get("tags", {}).get("title", "")[:_TITLE_LENGTH],
     )
 

@@ -15,7 +15,7 @@ from mayfly.media.children.process import Resources
 from mayfly.media.errors import MachineFault, MediaToolError
 from mayfly.media.limits import Limits
 from mayfly.media.output import Output
-from mayfly.media.video import bounds, chapters, containers, encoders, ffmpeg
+from mayfly.media.video import bounds, chapters, containers, encoders, ffmpeg_errors, ffprobe, remux
 from mayfly.media.video.info import VideoInfo
 
 INDEX_SECONDS = 120.0
@@ -73,14 +73,14 @@ def index(source: Path, info: VideoInfo, limits: Limits) -> list[Packet] | None:
         DamagedMedia, MediaTimeout, MediaToolError: as probe.probe_video.
     """
     finished = process.run(
-        ffmpeg.packets(source, info, limits),
+        ffprobe.packets(source, info, limits),
         timeout=INDEX_SECONDS,
         max_output=_INDEX_BYTES,
         resources=bounds.decoder(info.width, info.height),
         access=Access(reads=[source]),
     )
     found = []
-    for line in ffmpeg.check(finished).decode("ascii", "replace").splitlines():
+    for line in ffmpeg_errors.check(finished).decode("ascii", "replace").splitlines():
         shown_at, _, flags = line.partition(",")
         if not shown_at.lstrip("-").isdigit():
             return None
@@ -142,10 +142,10 @@ def _borders(places: Sequence[int], count: int, frames: int) -> list[int]:
 def cut(source: Path, target: Path, info: VideoInfo, limits: Limits, segment: Segment, *, timeout: float) -> None:
     """Copy one piece of the video to a file. Raises DamagedMedia, MediaTimeout, MediaToolError: no target is left."""
     start, stop = (None if at is None else at * info.time_base for at in (segment.start, segment.stop))
-    command = ffmpeg.cut(source, target, info, limits, start=start, stop=stop)
+    command = remux.cut(source, target, info, limits, start=start, stop=stop)
     try:
         resources, access = _copier(info, target), Access(reads=[source], writes=[target])
-        ffmpeg.check(process.run(command, timeout=timeout, resources=resources, access=access))
+        ffmpeg_errors.check(process.run(command, timeout=timeout, resources=resources, access=access))
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -189,7 +189,7 @@ def join(
     try:
         script.write_text(_script(parts, info))
         with chapters.handed_over(info, wanted=output.chapters) as kept:
-            command = ffmpeg.join(
+            command = remux.join(
                 script,
                 source,
                 target,
@@ -210,7 +210,7 @@ def join(
                 on_wait=on_wait,
             )
         if finished.code:
-            raise ffmpeg.encoder_failure(finished.code, finished.last_lines)
+            raise ffmpeg_errors.encoder_failure(finished.code, finished.last_lines)
         written = dataclasses.replace(info, stream=0, demuxer="matroska" if muxer == "matroska" else "mov")
         if len(index(target, written, limits) or []) != frames:
             raise MediaToolError("a part of the video was lost while it was joined: try again")

@@ -10,7 +10,7 @@ import pytest
 
 from mayfly.media.limits import Limits
 from mayfly.media.output import Output
-from mayfly.media.video import encoders, ffmpeg, hardware, preview
+from mayfly.media.video import encoders, ffmpeg, ffprobe, hardware, preview, remux
 from mayfly.media.video.info import Track, VideoInfo
 
 SOURCE, TARGET = Path("in/source.mp4"), Path("out/target.mp4")
@@ -38,14 +38,12 @@ def commands(info):
     part = {"start": Fraction(1), "stop": Fraction(2)}
     both = {"info": info, "result_info": info, "limits": LIMITS}
     return {
-        "probe": ffmpeg.probe(SOURCE, LIMITS),
-        "packets": ffmpeg.packets(SOURCE, info, LIMITS),
+        "probe": ffprobe.probe(SOURCE, LIMITS),
+        "packets": ffprobe.packets(SOURCE, info, LIMITS),
         "decode": ffmpeg.decode(SOURCE, info, LIMITS, 9),
         "encode": ffmpeg.encode(SOURCE, TARGET, info, LIMITS, coding=coding, shift=0, **result),
-        "cut": ffmpeg.cut(SOURCE, TARGET, info, LIMITS, **part),
-        "join": ffmpeg.join(
-            Path("parts"), SOURCE, TARGET, info, LIMITS, chapters=None, codec="h264", first=0, **result
-        ),
+        "cut": remux.cut(SOURCE, TARGET, info, LIMITS, **part),
+        "join": remux.join(Path("parts"), SOURCE, TARGET, info, LIMITS, chapters=None, codec="h264", first=0, **result),
         "poster": preview.poster_command(SOURCE, info, LIMITS, at=0, candidates=1),
         "comparison": preview.side_by_side_command(SOURCE, SOURCE, TARGET, seconds=1, **both),
     }
@@ -107,7 +105,7 @@ def test_what_is_no_upload_is_our_own(name, demuxer):
 
 def test_chapters_are_read_from_a_pipe_of_our_own():
     info = dataclasses.replace(video(), start=Fraction(2))
-    command = ffmpeg.join(
+    command = remux.join(
         Path("parts"), SOURCE, TARGET, info, LIMITS, chapters=7, codec="h264", first=0, muxer="mp4", subtitles={}
     )
     names = [named for _, named in inputs(command)]

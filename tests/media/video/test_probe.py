@@ -10,7 +10,7 @@ from mayfly.media.children import confinement, process
 from mayfly.media.children.confinement import Access
 from mayfly.media.errors import DamagedMedia, DiskFull, EmptyFile, MediaToolError, TooLarge, UnsupportedMedia, WrongKind
 from mayfly.media.limits import Limits
-from mayfly.media.video import ffmpeg, probe
+from mayfly.media.video import ffmpeg_errors, ffprobe, probe
 from tests.media import clips
 
 LIMITS = Limits()
@@ -102,7 +102,7 @@ def test_playlists_read_no_siblings(tmp_path, clip):
     ]:
         path = tmp_path / name
         path.write_bytes(text)
-        assert process.run(ffmpeg.probe(path, LIMITS), timeout=30, access=Access(reads=[tmp_path])).code != 0
+        assert process.run(ffprobe.probe(path, LIMITS), timeout=30, access=Access(reads=[tmp_path])).code != 0
         # Without the whitelist the sibling is read: the disguise is good enough; but only where it may be opened.
         bare = ["ffprobe", "-v", "error", "-allowed_extensions", "ALL", "-show_format", f"file:{path}"]
         if name == "hls.mp4":
@@ -133,10 +133,10 @@ def test_failures_are_told_apart_and_quote_nothing():
         (-9, "", MediaToolError),
         (-11, "", DamagedMedia),
     ]:
-        error = ffmpeg.failure(code, [line])
+        error = ffmpeg_errors.failure(code, [line])
         assert type(error) is kind
         assert "secret" not in str(error)
-    assert type(ffmpeg.encoder_failure(1, ["No space left on device"])) is DiskFull
-    assert type(ffmpeg.encoder_failure(-signal.SIGXFSZ, [])) is DiskFull
-    assert type(ffmpeg.encoder_failure(1, ["Cannot allocate memory"])) is MediaToolError
-    assert type(ffmpeg.encoder_failure(1, ["Invalid data found when processing input"])) is DamagedMedia
+    assert type(ffmpeg_errors.encoder_failure(1, ["No space left on device"])) is DiskFull
+    assert type(ffmpeg_errors.encoder_failure(-signal.SIGXFSZ, [])) is DiskFull
+    assert type(ffmpeg_errors.encoder_failure(1, ["Cannot allocate memory"])) is MediaToolError
+    assert type(ffmpeg_errors.encoder_failure(1, ["Invalid data found when processing input"])) is DamagedMedia
