@@ -247,12 +247,15 @@ def test_chapters_by_choice_and_nothing_with_them(tmp_path, suffix, sound):
 
 def test_chapters_begin_with_a_recording_that_was_cut_out_of_something_longer(tmp_path):
     text, source = tmp_path / "chapters.txt", tmp_path / "clip.mkv"
-    text.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=5400\nEND=6000\ntitle=Two\n")
+    # In MP4 the first one begins with the video.
+    times = ((5000, 5400, "One"), (5400, 6000, "Two"))
+    found = [Chapter(start=start, end=end, time_base=Fraction(1, 1000), title=title) for start, end, title in times]
+    text.write_text(chapters.text(found))
     clips.make(source, "-i", str(text), "-map_chapters", "1", *clips.H264, "-output_ts_offset", "5")
-    assert clips.chapters(source) == [("Two", 5.4, 6.0)]
+    assert clips.chapters(source) == [("One", 5.0, 5.4), ("Two", 5.4, 6.0)]
     transform(source, tmp_path / "out", output=Output(chapters=True))
     assert clips.timestamps(tmp_path / "out")[0] == 0
-    assert clips.chapters(tmp_path / "out") == [("Two", 0.4, 1.0)]
+    assert clips.chapters(tmp_path / "out") == [("One", 0.0, 0.4), ("Two", 0.4, 1.0)]
 
 
 def test_no_command_line_tells_a_title(tmp_path):
