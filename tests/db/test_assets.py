@@ -233,6 +233,18 @@ def test_held_and_overdue_count_by_class(engine, finished):
     assert assets.held(engine)["result"] == 0
 
 
+def test_what_has_been_due_for_long_and_nobody_has_tried_to_destroy_is_late(engine, create):
+    old, tried, written, gone = (create(due_at=clock.after(-100), lease=-1)[1] for _ in range(4))
+    create(due_at=clock.after(-5), lease=-1)
+    assert assets.late(engine, seconds=50) == 4
+    set_asset(engine, tried.id, tries=1)
+    set_asset(engine, written.id, lease_until=clock.after(60))
+    assets.record_destruction(engine, gone, verified="x")
+    assert assets.late(engine, seconds=50) == 1
+    set_asset(engine, old.id, due_at=clock.after(-40))
+    assert assets.late(engine, seconds=50) == 0
+
+
 def test_receipts_are_of_the_jobs_that_were_asked_for(engine, create):
     found = [create() for _ in range(3)]
     for _, asset in found:
