@@ -36,6 +36,19 @@ def test_a_job_expires_with_its_input(engine, store, uploaded):
     assert "submit it again" in job.error_text
 
 
+def test_a_job_expires_before_its_upload_goes_so_that_nobody_begins_with_it(engine, store, uploaded, monkeypatch):
+    job_id, _ = uploaded(-1)
+    seen, destroy = [], store.destroy_many
+
+    def destroy_many(keys):
+        seen.append(jobs.get(engine, job_id).error)
+        destroy(keys)
+
+    monkeypatch.setattr(store, "destroy_many", destroy_many)
+    sweeper.sweep(engine, store)
+    assert seen == ["expired"]
+
+
 @pytest.mark.parametrize("retention", [Retention.INPUT, Retention.FACE_INPUT])
 def test_an_upload_expires_as_well(engine, store, uploaded, retention):
     job_id, asset = uploaded(-1, upload=False, retention=retention, lease=-1)
@@ -234,10 +247,10 @@ def test_one_failure_keeps_nobody_else_alive(engine, store, uploaded, monkeypatc
 
 def test_a_sweep_goes_on_until_nothing_is_due(engine, store, uploaded, monkeypatch):
     monkeypatch.setattr(sweeper, "BATCH", 2)
-    for _ in range(5):
-        uploaded(-1)
+    found = [uploaded(-1)[0] for _ in range(5)]
     assert sweeper.sweep(engine, store) == Sweep(destroyed=5, failed=0)
     assert list(store.objects()) == []
+    assert {jobs.get(engine, job_id).error for job_id in found} == {"expired"}
 
 
 def test_a_sweep_of_failures_ends(engine, store, uploaded, monkeypatch):
