@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -113,11 +114,29 @@ def test_the_start_is_the_kernels_and_the_clock_has_no_part(process):
 
 @linux
 def test_a_process_that_may_not_be_looked_at_is_not_dead(process, monkeypatch, tmp_path):
-    _, name = process
+    started, name = process
     # As where the folders of other people's processes are hidden.
     holder.place()
     monkeypatch.setattr(holder, "PROC", tmp_path)
     assert not holder.died(name)
+    started.terminate()
+    # It is asked for without a signal, which would have come first.
+    assert started.wait(30) == -signal.SIGTERM
+
+
+@linux
+def test_a_place_is_a_start_of_the_machine_and_a_container(monkeypatch, tmp_path):
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    monkeypatch.setattr(holder, "PROC", tmp_path)
+    places = []
+    for boot, container in (("a", "pid:[1]"), ("b", "pid:[1]"), ("a", "pid:[2]"), ("a", "pid:[1]")):
+        (tmp_path / "sys/kernel/random/boot_id").write_text(f"{boot}\n")
+        (tmp_path / "self/ns/pid").unlink(missing_ok=True)
+        (tmp_path / "self/ns/pid").symlink_to(container)
+        places.append(holder.place.__wrapped__())
+    assert len(set(places)) == 3
+    assert places[0] == places[3]
 
 
 @pytest.mark.parametrize(
