@@ -41,6 +41,7 @@ class Work:
         return self.over_at is not None and self.now >= self.over_at
 
     def end(self, reason):
+        assert " " in str(reason), "a sentence, which a person may read"
         self.reasons.append((type(reason), round(self.now, 1)))
 
     def give_up(self, reason):
@@ -106,7 +107,7 @@ def test_time_that_is_over_ends_the_work_whatever_the_database_says(monkeypatch)
     assert work.given_up == []
 
 
-@pytest.mark.parametrize(("lease", "pause"), [(60.0, watch.AGAIN_SECONDS), (1.5, 0.5)])
+@pytest.mark.parametrize(("lease", "pause"), [(60.0, 1.0), (1.5, 0.5)])
 def test_a_database_that_was_away_is_told_of_the_work_as_soon_as_it_is_back(monkeypatch, lease, pause):
     work = Work(monkeypatch, lease=lease, lasts=60.0)
     work.away = (2.0, 30.0)
@@ -124,4 +125,5 @@ def test_the_block_runs_under_watch_and_no_longer(monkeypatch):
     monkeypatch.setattr(work, "end", lambda _: ended.set())
     with watch.over(work):
         assert ended.wait(30)
+        assert "watch" in {thread.name for thread in threading.enumerate()}
     assert [thread for thread in threading.enumerate() if thread.name == "watch"] == []
