@@ -3,9 +3,12 @@
 import dataclasses
 
 import pytest
+import sqlalchemy as sa
 
-from mayfly.db import assets, claims, jobs
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db.segments import Plan
 from mayfly.db.states import Stage, State
+from mayfly.db.tables import SEGMENTS
 from mayfly.tasks.messages import outbox
 from tests import clock, rows
 
@@ -15,6 +18,21 @@ def full(rt):
     """The same runtime with settings that are not embedded."""
     urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://h/x", "storage_url": "s3://k:s@h/x"}
     return dataclasses.replace(rt, settings=type(rt.settings)(**urls))
+
+
+@pytest.fixture
+def cut(rt, job):
+    """Make a job of two segments; returns its id."""
+
+    def make():
+        job_id = job(media="video", stage=Stage.EFFECT)
+        claim = claims.take(rt.engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
+        pieces = [rows.reserve(rt.engine, job_id).id for _ in range(2)]
+        planned = [Plan(piece_id=piece, size=5, window={}) for piece in pieces]
+        assert segments.plan(rt.engine, claim, planned, video={}, units_total=30)
+        return job_id
+
+    return make
 
 
 def test_what_was_never_sent_is_sent(rt, job):
@@ -41,6 +59,7 @@ def test_an_abandoned_upload_fails_and_its_bytes_go(rt, job, change):
     outbox.resend(rt)
     found = jobs.get(rt.engine, dead)
     assert (found.state, found.error, found.parameters) == (State.FAILED, "upload_abandoned", None)
+    assert "submit it again" in found.error_text
     assert len(assets.receipts(rt.engine, [dead])) == 1
     assert jobs.get(rt.engine, alive).state is State.UPLOADING
     (left,) = rt.store.objects()
@@ -78,6 +97,34 @@ def test_what_was_confirmed_long_ago_is_sent_again_however_long_the_queue(full, 
     assert full.sender.sent == [lost]
     outbox.resend(full)
     assert full.sender.sent == [lost]
+
+
+def test_so_many_are_sent_at_once(full, job, cut, monkeypatch):
+    monkeypatch.setattr(outbox, "BATCH", 2)
+    waiting, cuts = [job() for _ in range(3)], [cut() for _ in range(2)]
+    outbox.send_unsent(full)
+    assert full.sender.sent == [*waiting[:2], (cuts[0], 0), (cuts[0], 1)]
+    full.sender.sent.clear()
+    outbox.send_unsent(full)
+    assert full.sender.sent == [waiting[2], (cuts[1], 0), (cuts[1], 1)]
+
+
+def test_an_embedded_worker_gets_one_segment_of_a_job(rt, cut):
+    found = [cut(), cut()]
+    for _ in range(2):
+        outbox.resend(rt)
+        assert set(rt.sender.sent) == {(job_id, 0) for job_id in found}
+
+
+def test_segments_that_were_confirmed_long_ago_are_sent_again(full, cut):
+    job_id = cut()
+    outbox.resend(full)
+    full.sender.sent.clear()
+    with full.engine.begin() as connection:
+        lost = sa.update(SEGMENTS).where(SEGMENTS.c.number == 1)
+        connection.execute(lost.values(sent_at=clock.after(-outbox.LOST_SECONDS - 1)))
+    outbox.resend(full)
+    assert full.sender.sent == [(job_id, 1)]
 
 
 def test_each_further_message_comes_after_twice_the_time(full, job, change):
