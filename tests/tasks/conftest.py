@@ -5,7 +5,9 @@ import io
 import pytest
 import sqlalchemy as sa
 
-from mayfly.db import jobs, segments
+from mayfly.db import claims, jobs, segments
+from mayfly.db.segments import Plan
+from mayfly.db.states import Stage
 from mayfly.db.tables import JOBS
 from mayfly.media.storage.folder import FolderStore
 from mayfly.purge.destroyer import Destroyer
@@ -67,6 +69,21 @@ def job(rt):
         if upload:
             assert jobs.mark_uploaded(rt.engine, row.id, asset.id, size=len(content))
         return row.id
+
+    return make
+
+
+@pytest.fixture
+def cut(rt, job):
+    """Make a job of two segments; returns its id."""
+
+    def make():
+        job_id = job(media="video", stage=Stage.EFFECT)
+        claim = claims.take(rt.engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
+        pieces = [rows.reserve(rt.engine, job_id).id for _ in range(2)]
+        planned = [Plan(piece_id=piece, size=5, window={}) for piece in pieces]
+        assert segments.plan(rt.engine, claim, planned, video={}, units_total=30)
+        return job_id
 
     return make
 

@@ -1,5 +1,6 @@
 """One attempt: what follows from how its work ended is in the table when it returns."""
 
+import contextlib
 import dataclasses
 import datetime
 import errno
@@ -14,7 +15,8 @@ import celery.exceptions
 import pytest
 import sqlalchemy as sa
 
-from mayfly.db import assets, claims, jobs
+from mayfly.db import assets, claims, jobs, segments
+from mayfly.db import engine as engines
 from mayfly.db.errors import DatabaseMissing
 from mayfly.db.states import Retention, Stage, State
 from mayfly.db.tables import ASSETS, JOBS
@@ -77,6 +79,16 @@ def test_a_dead_colleagues_job_is_taken_at_once(rt, job):
     assert (found.state, found.attempt, found.tries) == (State.DONE, 2, 2)
 
 
+def test_a_dead_colleagues_segment_is_taken_at_once(rt, cut):
+    job_id, worked = cut(), []
+    host, pid, started, thread = holder.own().rsplit(":", 3)
+    for number, name in enumerate((f"{host}:{pid}:{float(started) - 1000}:{thread}", f"{holder.own()}0")):
+        assert segments.take(rt.engine, job_id, number, holder=name, lease=3600)
+        attempt.run_segment(rt, job_id, number, lambda running: worked.append(running.claim.segment.number))
+    # The second one lives.
+    assert worked == [0]
+
+
 def test_a_passing_error_waits_for_another_attempt(rt, job):
     job_id = job()
 
@@ -102,6 +114,18 @@ def test_what_is_our_own_fault_is_no_attempt(rt, job, error):
         with rt.engine.begin() as connection:
             connection.execute(sa.update(JOBS).values(state="queued"))
     assert len(list(rt.store.objects())) == 1
+
+
+def test_what_is_due_of_other_jobs_is_left_to_the_sweep(rt, job):
+    job_id, other = job(), job()
+    (asset,) = assets.of_job(rt.engine, other)
+    rows.set_asset(rt.engine, asset.id, due_at=clock.after(-1))
+
+    def work(_):
+        raise MediaToolError
+
+    assert run(rt, job_id, work).state is State.WAITING
+    assert assets.receipts(rt.engine, [other]) == []
 
 
 def test_files_that_vanish_under_the_work_are_not_the_uploads_fault(rt, job):
@@ -281,6 +305,44 @@ def test_what_follows_a_concluded_attempt_ends_no_process(rt, job):
 
     assert run(ending, job(), work).state is State.DONE
     assert not ended.is_set()
+
+
+def test_a_reservation_whose_answer_is_lost_is_found_again(rt, job, monkeypatch):
+    job_id, writing, lost = job(), engines.writing, []
+
+    @contextlib.contextmanager
+    def lossy(engine):
+        with writing(engine) as connection:
+            yield connection
+        if not lost:
+            lost.append(True)
+            raise DatabaseMissing("the answer to the commit was lost")
+
+    def work(running):
+        monkeypatch.setattr(engines, "writing", lossy)
+        reserved = running.reserve(Retention.RESULT, ".jpg")
+        assert reserved in assets.of_job(rt.engine, job_id)
+        finish(running)
+
+    assert run(rt, job_id, work).state is State.DONE
+    assert lost
+
+
+def test_who_stops_waits_for_no_server(rt, job, monkeypatch):
+    """Though nobody watches any more who could say so."""
+    calls = []
+
+    def away(*_, **__):
+        calls.append(1)
+        assert len(calls) == 1, "it waits"
+        rt.stopping.set()
+        raise DatabaseMissing("the database does not answer")
+
+    def work(_):
+        raise MediaToolError
+
+    monkeypatch.setattr(claims, "wait", away)
+    assert run(rt, job(), work).state is State.RUNNING
 
 
 def test_an_end_whose_answer_is_lost_is_repeated(rt, job, monkeypatch):

@@ -5,8 +5,7 @@ import dataclasses
 import pytest
 import sqlalchemy as sa
 
-from mayfly.db import assets, claims, jobs, segments
-from mayfly.db.segments import Plan
+from mayfly.db import assets, claims, jobs
 from mayfly.db.states import Stage, State
 from mayfly.db.tables import SEGMENTS
 from mayfly.tasks.messages import outbox
@@ -18,21 +17,6 @@ def full(rt):
     """The same runtime with settings that are not embedded."""
     urls = {"broker_url": "amqp://x", "database_url": "postgresql+psycopg://h/x", "storage_url": "s3://k:s@h/x"}
     return dataclasses.replace(rt, settings=type(rt.settings)(**urls))
-
-
-@pytest.fixture
-def cut(rt, job):
-    """Make a job of two segments; returns its id."""
-
-    def make():
-        job_id = job(media="video", stage=Stage.EFFECT)
-        claim = claims.take(rt.engine, job_id, stage=Stage.EFFECT, holder="planner", lease=60)
-        pieces = [rows.reserve(rt.engine, job_id).id for _ in range(2)]
-        planned = [Plan(piece_id=piece, size=5, window={}) for piece in pieces]
-        assert segments.plan(rt.engine, claim, planned, video={}, units_total=30)
-        return job_id
-
-    return make
 
 
 def test_what_was_never_sent_is_sent(rt, job):
