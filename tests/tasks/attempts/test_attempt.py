@@ -247,6 +247,21 @@ def test_who_waits_for_a_server_too_long_gives_the_job_back_uncounted(rt, job, m
     assert not rt.store_away.is_set()
 
 
+def test_nothing_is_taken_before_a_store_that_was_away_answers(rt, job, monkeypatch):
+    job_id, size, seen = job(), rt.store.size, []
+
+    def away(key):
+        seen.append(jobs.get(rt.engine, job_id).state)
+        if len(seen) < 2:
+            raise StorageUnavailable("the object store does not answer")
+        return size(key)
+
+    rt.store_away.set()
+    monkeypatch.setattr(rt.store, "size", away)
+    assert run(rt, job_id, finish).state is State.DONE
+    assert seen[:2] == [State.QUEUED] * 2
+
+
 def test_a_message_that_waited_long_for_the_database_goes_back(rt, job, monkeypatch):
     """Its own time is nearly used up; the one that comes back has all of it."""
     monkeypatch.setattr(attempt, "FRESH_SECONDS", 0.3)
