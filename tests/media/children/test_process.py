@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import select
 import signal
 import threading
@@ -28,6 +29,20 @@ def test_output_code_and_last_words():
     finished = process.run(["sh", "-c", "echo out; echo one >&2; echo two >&2; exit 3"], timeout=10)
     assert (finished.code, finished.stdout, list(finished.last_lines)) == (3, b"out\n", ["one", "two"])
     assert "two" not in repr(finished)
+
+
+def test_what_gets_no_pipe_reads_nothing():
+    assert process.run(["cat"], timeout=20).stdout == b""
+
+
+def test_a_pipe_holds_some_frames():
+    with process.Child(["cat"], timeout=20, stdin=True, stdout=True) as child:
+        assert [fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) for pipe in (child.stdin, child.stdout)] == [1024**2] * 2
+
+
+def test_a_pipe_that_may_not_be_large_is_a_small_one(monkeypatch):
+    monkeypatch.setattr(process, "PIPE_BYTES", -1)
+    assert process.run(["echo", "x"], timeout=20).stdout == b"x\n"
 
 
 def test_only_the_last_lines_are_kept():
@@ -85,6 +100,14 @@ def test_the_watchdog_does_not_count_while_nobody_waits():
                 assert child.stdout.read(1) == b"x"
         child.stdin.close()
         assert child.wait() == 0
+
+
+def test_who_waits_may_look_up_from_time_to_time():
+    with process.Child(["sleep", "300"], timeout=20) as child:
+        assert child.wait(0.01) is None
+        guards = [thread for thread in threading.enumerate() if thread.name == "media-guard"]
+        # They keep no process from its end.
+        assert [guard.daemon for guard in guards] == [True]
 
 
 def test_an_exception_in_the_block_ends_the_child():
