@@ -1,9 +1,11 @@
 """What a producer asks for, as the table keeps it."""
 
+import contextlib
 import datetime
 import io
 
 import pytest
+from PIL import Image
 
 from benchmarks.effects import PassThrough
 from mayfly import Output
@@ -11,10 +13,10 @@ from mayfly.client.errors import DeviceEffect, InvalidReference
 from mayfly.client.request import MAX_REFERENCE, Wanted
 from mayfly.db.states import Retention, Stage
 from mayfly.effects import registry
-from mayfly.effects.contract import Locality
-from mayfly.effects.errors import UnknownEffect
+from mayfly.effects.contract import Locality, Media
+from mayfly.effects.errors import InvalidParameters, UnknownEffect
 from mayfly.media import sniff
-from mayfly.media.errors import EmptyFile, TooLarge, WrongKind
+from mayfly.media.errors import EmptyFile, ResultTooLarge, TooLarge, WrongKind
 from mayfly.media.limits import Limits
 from mayfly.purge.policy import Policy
 from mayfly.settings import Settings
@@ -125,3 +127,31 @@ def test_an_upload_is_looked_at_from_where_it_begins(declared):
     declared(media=frozenset(["video"]))
     with pytest.raises(WrongKind, match="takes no image: send it video"):
         Wanted.check("pass-through", None).check_upload(stream, len(JPEG), Limits())
+
+
+def test_parameters_may_refuse_a_kind_of_file(monkeypatch):
+    wanted, seen = Wanted.check("pass-through", None), []
+
+    def check_media(_, media):
+        seen.append(media)
+        raise InvalidParameters("no such thing for a picture")
+
+    monkeypatch.setattr(PassThrough.declaration.parameters, "check_media", check_media)
+    with pytest.raises(InvalidParameters):
+        wanted.check_upload(io.BytesIO(JPEG), len(JPEG), Limits())
+    assert seen == [Media.IMAGE]
+
+
+def test_a_picture_of_which_the_result_would_not_fit_its_format_is_refused(monkeypatch):
+    stream = io.BytesIO()
+    Image.new("RGB", (700, 8)).save(stream, "JPEG")
+    stream.seek(0)
+    wanted = Wanted.check("pass-through", None)
+    for times, fits in ((93, True), (94, False)):
+        made = (times * 700, times * 8)
+        monkeypatch.setattr(wanted.declared.parameters, "result_size", lambda *_, made=made: made)
+        with contextlib.nullcontext() if fits else pytest.raises(ResultTooLarge, match="JPEG"):
+            assert wanted.check_upload(stream, len(stream.getvalue()), Limits()) is sniff.JPEG
+    # Nobody need know it before there is a worker.
+    monkeypatch.setattr(wanted.declared.parameters, "result_size", lambda *_: None)
+    assert wanted.check_upload(stream, len(stream.getvalue()), Limits()) is sniff.JPEG
