@@ -148,8 +148,11 @@ def test_a_picture_of_which_the_result_would_not_fit_its_format_is_refused(monke
     stream.seek(0)
     wanted = Wanted.check("pass-through", None)
     for times, fits in ((93, True), (94, False)):
-        made = (times * 700, times * 8)
-        monkeypatch.setattr(wanted.declared.parameters, "result_size", lambda *_, made=made: made)
+
+        def size(_, width, height, times=times):
+            return times * width, times * height
+
+        monkeypatch.setattr(wanted.declared.parameters, "result_size", size)
         with contextlib.nullcontext() if fits else pytest.raises(ResultTooLarge, match="JPEG"):
             assert wanted.check_upload(stream, len(stream.getvalue()), Limits()) is sniff.JPEG
     # Nobody need know it before there is a worker.
