@@ -469,6 +469,18 @@ def test_urls_name_a_store():
     assert str(secure.client._base_url._url.geturl()).startswith("https://example.org")
 
 
+def test_what_a_url_may_say_of_a_bucket():
+    plain = storage.connect("s3://k%2Fey:secret@example.org:9000/photos")
+    assert (plain.client._provider.retrieve().access_key, plain.client._base_url.region) == ("k/ey", "us-east-1")
+    assert (plain.role, plain.client._http.connection_pool_kw["timeout"].read_timeout) == (storage.Role.UPLOADS, 30.0)
+    url = "s3://key:secret@example.org/photos/?region=eu-1&secure=true"
+    other = storage.connect(url, role=storage.Role.MODELS, patience=3.0)
+    assert (other.bucket, other.client._base_url.region, other.client._base_url.is_https) == ("photos", "eu-1", True)
+    assert (other.role, other.client._http.connection_pool_kw["timeout"].read_timeout) == (storage.Role.MODELS, 3.0)
+    assert storage.connect("file:///var/lib/x").role is storage.Role.UPLOADS
+    assert storage.connect("file:///var/lib/x", role=storage.Role.MODELS).role is storage.Role.MODELS
+
+
 @pytest.mark.parametrize(
     "url", ["", "s3://example.org/bucket", "s3://key:geheim@example.org", "http://key:geheim@example.org/x", "file://"]
 )
