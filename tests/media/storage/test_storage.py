@@ -482,7 +482,15 @@ def test_what_a_url_may_say_of_a_bucket():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "s3://example.org/bucket", "s3://key:geheim@example.org", "http://key:geheim@example.org/x", "file://"]
+    "url",
+    [
+        "",
+        "s3://example.org/bucket",
+        "s3://key:geheim@example.org",
+        "s3://key:geheim@example.org/",
+        "http://key:geheim@example.org/x",
+        "file://",
+    ],
 )
 def test_other_urls_are_refused_without_repeating_them(url):
     with pytest.raises(ValueError, match="a storage URL is") as raised:
