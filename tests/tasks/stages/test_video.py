@@ -104,6 +104,20 @@ def test_a_short_video_is_one_unit(rt, job, film):
     assert rows(rt, job_id) == []
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_until_its_pace_is_known_a_video_makes_no_progress(rt, job, film, monkeypatch):
+    """For it may begin anew, in segments."""
+    told = {}
+    for wait in (1e9, 0.0):
+        job_id, seen = probed(rt, job, film), told.setdefault(wait, set())
+        with monkeypatch.context() as patched:
+            patched.setattr(pace, "PROBE_SECONDS", wait)
+            patched.setattr(Attempt, "progress", lambda _, done, seen=seen: seen.add(done))
+            attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    assert told[1e9] == {0}
+    assert max(told[0.0]) > 100
+
+
 def test_a_long_video_that_cannot_be_cut_is_one_unit(hurried, job, tmp_path):
     source = clips.make(tmp_path / "one-keyframe.mp4", *clips.H264, "-g", "1000", seconds=3)
     job_id = probed(hurried, job, source)
