@@ -98,8 +98,6 @@ def start(
     thread = threading.Thread(target=begin, name="media-start")
     try:
         thread.start()
-        # A `join` that is interrupted takes the thread for ended.
-        done.wait()
         thread.join()
         found = started[0]
         if isinstance(found, OSError):
@@ -109,6 +107,7 @@ def start(
         return found
     except BaseException as error:
         if not isinstance(error, RuntimeError):
+            # A `join` that was interrupted takes the thread for ended.
             done.wait()
         for child in started:
             if not isinstance(child, Exception):
