@@ -53,14 +53,6 @@ def test_the_measure_sees_what_is_lent():
     assert 12_000_000 <= peak(run) <= 12_100_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def picture():
     """(1, 3, 512, 512) uint8: an upright person with a face."""
     return torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)[None].contiguous()

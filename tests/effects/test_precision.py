@@ -12,14 +12,6 @@ from tests.effects import checkpoints
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def picture():
     return torch.from_numpy(skimage.data.astronaut()[40:200, 140:300].copy()).permute(2, 0, 1)[None]
 

@@ -25,10 +25,7 @@ SMALL = {"steps": 2, "guidance": 2.0}
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield checkpoints.inpainting(tmp_path_factory.mktemp("pipeline") / "published")
-    torch.set_num_threads(before)
+    return checkpoints.inpainting(tmp_path_factory.mktemp("pipeline") / "published")
 
 
 @pytest.fixture

@@ -21,15 +21,6 @@ NOTHING = AnimeParameters(lines=0, flatness=0, shading=0, colour=0)
 STYLES = ("cel", "ink", "watercolour")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Threads that wait for each other are slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def runner() -> Runner:
     return Runner(Anime())

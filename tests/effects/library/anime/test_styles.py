@@ -17,14 +17,6 @@ STYLES = ("cel", "ink", "watercolour")
 FACE = (slice(None), slice(None), slice(60, 190), slice(165, 285))  # of the astronaut
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def runner():
     return Runner(Anime())

@@ -30,10 +30,7 @@ PERIOD, LINE = 36, 3
 
 @pytest.fixture(scope="module")
 def runner():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield Runner(registry.find("body")())
-    torch.set_num_threads(before)
+    return Runner(registry.find("body")())
 
 
 @pytest.fixture(scope="module")

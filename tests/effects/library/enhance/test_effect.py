@@ -18,15 +18,6 @@ from mayfly.effects.runner import Runner
 from mayfly.effects.shared import temporal
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Threads that wait for each other are slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def runner():
     return Runner(Enhance())

@@ -14,7 +14,6 @@ SIZE = (512, 512)
 
 @pytest.fixture(scope="module")
 def face():
-    torch.set_num_threads(1)
     return Finder().faces(pictures.frame(portraits.close_up(512)))[0]
 
 

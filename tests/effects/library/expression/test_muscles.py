@@ -3,7 +3,6 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 
 from mayfly.effects.library.expression import muscles
 from mayfly.effects.vision import face_points as names
@@ -15,7 +14,6 @@ from tests.effects.vision import pictures
 
 @pytest.fixture(scope="module")
 def face():
-    torch.set_num_threads(1)
     return Finder().faces(pictures.frame(portraits.close_up(512)))[0]
 
 

@@ -29,10 +29,7 @@ PEOPLE = {
 
 @pytest.fixture(scope="module")
 def runner():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield Runner(registry.find("fashion")())
-    torch.set_num_threads(before)
+    return Runner(registry.find("fashion")())
 
 
 def frame(picture):

@@ -31,10 +31,7 @@ SKINS = {"brown": (0.38, 0.26, 0.2), "dark brown": (0.16, 0.11, 0.09), "pale": (
 
 @pytest.fixture(scope="module")
 def runner():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield Runner(Retouch())
-    torch.set_num_threads(before)
+    return Runner(Retouch())
 
 
 @pytest.fixture(scope="module")

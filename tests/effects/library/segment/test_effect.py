@@ -35,10 +35,7 @@ COMPOSITES = [
 
 @pytest.fixture(scope="module")
 def runner():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield Runner(registry.find("segment")())
-    torch.set_num_threads(before)
+    return Runner(registry.find("segment")())
 
 
 def segmented(runner, picture, **given):
