@@ -31,17 +31,6 @@ def queued(engine, create):
 
 
 @pytest.fixture
-def change(engine):
-    """Set columns of a job behind everybody's back."""
-
-    def write(job_id, **values):
-        with engine.begin() as connection:
-            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(**values))
-
-    return write
-
-
-@pytest.fixture
 def row(engine):
     """Read a job's whole row as a mapping."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mayfly.effects.models import weights
+from mayfly.effects.models.shelf import shelf
 from mayfly.effects.vision import mediapipe_models
 from tests.effects.remembered import Remembered
 
@@ -22,6 +24,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder of installed models that is in use."""
+    weights.use(tmp_path / "models")
+    yield tmp_path / "models"
+    weights.use(None)
+    shelf.release()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def behind_proxies(servers: dict[str, str], folder: Path, **variables: str) -> I
             proxy.back()
         for process in stage.processes:
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred frames, of which `sleep` makes as many times its seconds."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=4"]
+    subprocess.run([*command, "-pix_fmt", "yuv420p", str(path)], check=True, timeout=60)
+    return path
 
 
 @pytest.fixture

@@ -23,15 +23,6 @@ STOP_SECONDS = 3.0
 BUSY_SECONDS = 7.0  # more on a machine with no core to spare
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred frames, of which `sleep` makes ten seconds."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=4"]
-    subprocess.run([*command, "-pix_fmt", "yuv420p", str(path)], check=True, timeout=60)
-    return path
-
-
 def row(client: Client, job: Job) -> JobRow:
     """What the table says of a job."""
     return jobs.get(client._engine, uuid.UUID(job.id))

@@ -20,19 +20,15 @@ from benchmarks.effects import PassThrough
 from mayfly.db import assets, jobs, segments
 from mayfly.db import engine as engines
 from mayfly.db.states import AssetState, Retention, Stage, State
-from mayfly.media.storage.folder import FolderStore
 from mayfly.purge import sweeper
-from mayfly.purge.destroyer import Destroyer
-from mayfly.purge.policy import Policy
 from mayfly.settings import Settings
-from mayfly.tasks import limits
 from mayfly.tasks.attempts import attempt, outage, pace
-from mayfly.tasks.runtime import Runners, Runtime
+from mayfly.tasks.runtime import Runtime
 from mayfly.tasks.stages import effect, ingest, video
 from tests import rows
 from tests.faults.proxy import Proxy
 from tests.media import clips
-from tests.tasks.conftest import Sender
+from tests.tasks.conftest import Sender, opened
 
 COMMITS = 17  # more than there are; a test beyond the last one would prove nothing, and fails
 
@@ -61,22 +57,10 @@ def rt(line: Proxy, postgresql: sa.Engine, tmp_path: Path, monkeypatch: pytest.M
         video.pieces, "plan", lambda packets, *, frames, before, hidden: plan(packets, frames=50, before=0, hidden=0)
     )
     engine = engines.connect(line.through(postgresql.url.render_as_string(hide_password=False)))
-    store = FolderStore(tmp_path / "objects")
-    store.prepare()
     settings = Settings(home=tmp_path / "home", segment_seconds=1e-6)
-    opened = Runtime(
-        settings=settings,
-        engine=engine,
-        store=store,
-        policy=Policy.of(settings),
-        limits=limits.of(settings),
-        destroyer=Destroyer(engine, store),
-        sender=Sender(postgresql),
-        runners=Runners("cpu"),
-        scratch=tmp_path / "scratch",
-    )
-    yield opened
-    opened.close()
+    found = opened(settings, engine, tmp_path, Sender(postgresql))
+    yield found
+    found.close()
     engine.dispose()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,15 +25,6 @@ def stage(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
     """A stage without beats, whose tests start and end their workers."""
     with opened(servers, tmp_path_factory.mktemp("stops"), lease="60") as stage:
         yield stage
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred frames, of which `sleep` makes seconds."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=4"]
-    subprocess.run([*command, "-pix_fmt", "yuv420p", str(path)], check=True, timeout=60)
-    return path
 
 
 @pytest.fixture(scope="module")

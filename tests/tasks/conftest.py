@@ -3,12 +3,10 @@
 import io
 
 import pytest
-import sqlalchemy as sa
 
 from mayfly.db import claims, jobs, segments
 from mayfly.db.segments import Plan
 from mayfly.db.states import Stage
-from mayfly.db.tables import JOBS
 from mayfly.media.storage.folder import FolderStore
 from mayfly.purge.destroyer import Destroyer
 from mayfly.purge.policy import Policy
@@ -38,24 +36,29 @@ class Sender:
         return len(found)
 
 
-@pytest.fixture
-def rt(engine, embedded, tmp_path):
-    store = FolderStore(tmp_path / "objects")
+def opened(settings, engine, folder, sender):
+    """A runtime whose objects and scratch are in a folder."""
+    store = FolderStore(folder / "objects")
     store.prepare()
-    settings = embedded.model_copy(update={"lease": 30.0, "retry_delay": 7.0})
-    opened = Runtime(
+    return Runtime(
         settings=settings,
         engine=engine,
         store=store,
         policy=Policy.of(settings),
         limits=limits.of(settings),
         destroyer=Destroyer(engine, store),
-        sender=Sender(engine),
+        sender=sender,
         runners=Runners("cpu"),
-        scratch=tmp_path / "scratch",
+        scratch=folder / "scratch",
     )
-    yield opened
-    opened.close()
+
+
+@pytest.fixture
+def rt(engine, embedded, tmp_path):
+    settings = embedded.model_copy(update={"lease": 30.0, "retry_delay": 7.0})
+    found = opened(settings, engine, tmp_path, Sender(engine))
+    yield found
+    found.close()
 
 
 @pytest.fixture
@@ -86,14 +89,3 @@ def cut(rt, job):
         return job_id
 
     return make
-
-
-@pytest.fixture
-def change(engine):
-    """Set columns of a job behind everybody's back."""
-
-    def write(job_id, **values):
-        with engine.begin() as connection:
-            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(**values))
-
-    return write

@@ -14,15 +14,6 @@ from tests.effects import checkpoints
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """An empty folder of models that is in use."""
-    weights.use(tmp_path / "models")
-    yield tmp_path / "models"
-    weights.use(None)
-    installed.shelf.release()
-
-
 def add(source, folder, name="tiny", **changes):
     given = {"version": "1", "licence": "BSD-3-Clause", "origin": "this test"} | changes
     return install.add(source, folder, name=name, **given)

@@ -29,14 +29,6 @@ def published(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    weights.use(tmp_path / "models")
-    yield tmp_path / "models"
-    weights.use(None)
-    installed.shelf.release()
-
-
-@pytest.fixture
 def copied(published, tmp_path):
     """A copy of the published folder, to be damaged."""
     target = tmp_path / "copy"

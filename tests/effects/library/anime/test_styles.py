@@ -8,7 +8,7 @@ from torch.nn import functional
 from mayfly.effects import registry
 from mayfly.effects.errors import UnknownModel
 from mayfly.effects.library.anime import Anime, AnimeParameters
-from mayfly.effects.models import install, installed, weights
+from mayfly.effects.models import install, installed
 from mayfly.effects.runner import Runner
 from mayfly.effects.vision import face_points
 from tests.effects import checkpoints
@@ -261,13 +261,9 @@ def test_declared_context_is_that_of_the_steadying():
 
 
 @pytest.fixture
-def folder(tmp_path):
-    weights.use(tmp_path / "models")
+def folder(folder, tmp_path):
     source = checkpoints.animegan(tmp_path / "published.pth")
-    install.add(source, tmp_path / "models", name="paprika", version="1", licence="MIT", origin="this test")
-    yield
-    weights.use(None)
-    installed.shelf.release()
+    install.add(source, folder, name="paprika", version="1", licence="MIT", origin="this test")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 47), (64, 96)])

@@ -11,7 +11,7 @@ from benchmarks import enhance_quality as quality
 from mayfly.effects import registry
 from mayfly.effects.errors import UnknownModel
 from mayfly.effects.library.enhance import Enhance
-from mayfly.effects.models import enhancer, install, installed, weights
+from mayfly.effects.models import enhancer, install, installed
 from mayfly.effects.runner import Runner
 from mayfly.effects.shared import colour
 from tests.effects import checkpoints
@@ -23,14 +23,10 @@ def runner():
 
 
 @pytest.fixture
-def folder(tmp_path):
-    weights.use(tmp_path / "models")
+def folder(folder, tmp_path):
     about = {"version": "1", "licence": "BSD-3-Clause", "origin": "this test"}
-    install.add(checkpoints.compact(tmp_path / "a.pth"), tmp_path / "models", name="compact", **about)
-    install.add(checkpoints.esrgan(tmp_path / "b.pth"), tmp_path / "models", name="esrgan", **about)
-    yield
-    weights.use(None)
-    installed.shelf.release()
+    install.add(checkpoints.compact(tmp_path / "a.pth"), folder, name="compact", **about)
+    install.add(checkpoints.esrgan(tmp_path / "b.pth"), folder, name="esrgan", **about)
 
 
 def params(**given):
