@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 0.3  # how long the first frames are watched, after the first batch, which is slower than the rest
 
 
-class Long(Exception):
+class NeedsSplitting(Exception):
     """The whole video would take longer than wanted; `segments` are where it is to be cut."""
 
     def __init__(self, segments: list[Segment]) -> None:
@@ -23,7 +23,7 @@ class Long(Exception):
 
 
 class Paced:
-    """An effect on a video that raises Long, once, when the whole would take more than `most` seconds and can be cut.
+    """An effect on a video; raises NeedsSplitting, once, when the whole would take over `most` seconds and can be cut.
 
     `plan` says where, by the pace in seconds a frame; with fewer than two segments the video goes on as it is. What is
     measured is the pipe's pace and not the effect's alone: decoding and encoding are work as well. Until `decided`,
@@ -65,4 +65,4 @@ class Paced:
         self.decided = True
         pace = (now - self._since) / self._seen
         if pace * self._frames > self._most and len(planned := self._plan(pace)) > 1:
-            raise Long(planned)
+            raise NeedsSplitting(planned)

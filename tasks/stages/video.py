@@ -21,7 +21,7 @@ from mayfly.media.video import segments as pieces
 from mayfly.media.video.info import VideoInfo
 from mayfly.tasks.attempts import previews, result
 from mayfly.tasks.attempts.attempt import Attempt
-from mayfly.tasks.attempts.pace import Long, Paced
+from mayfly.tasks.attempts.pace import NeedsSplitting, Paced
 from mayfly.tasks.attempts.result import Made
 from mayfly.tasks.errors import ClaimLost, Stopped
 
@@ -64,8 +64,8 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
             info,
             on_progress=lambda done: attempt.progress(done if paced.decided else 0),
         )
-    except Long as long:
-        _split(attempt, runner, path, info, long.segments)
+    except NeedsSplitting as needed:
+        _split(attempt, runner, path, info, needed.segments)
         return
     result.store(attempt, Made(target, made.suffix), previews.of_video(attempt, path, target, info))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mayfly.tasks.attempts import pace
-from mayfly.tasks.attempts.pace import Long, Paced
+from mayfly.tasks.attempts.pace import NeedsSplitting, Paced
 
 FRAMES = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
 
@@ -25,12 +25,12 @@ def clock(monkeypatch):
 
 
 def run(clock, paced, batches):
-    """Feed batches; returns how many were taken before Long."""
+    """Feed batches; returns how many were taken before NeedsSplitting."""
     for number in range(batches):
         try:
             paced(FRAMES)
-        except Long as long:
-            return number, long.segments
+        except NeedsSplitting as needed:
+            return number, needed.segments
         assert clock
     return batches, None
 
