@@ -9,20 +9,20 @@ from mayfly.db.claims import Claim
 from mayfly.media.video import preview, probe
 from mayfly.media.video.info import VideoInfo
 from mayfly.tasks.attempts.attempt import Attempt
-from mayfly.tasks.attempts.result import Made
+from mayfly.tasks.attempts.result import Artifact
 
 if TYPE_CHECKING:
     from mayfly.media.image.codec import Picture
 
 
-def of_picture(attempt: Attempt[Claim], source: Picture, made: Picture) -> list[Made]:
+def of_picture(attempt: Attempt[Claim], source: Picture, made: Picture) -> list[Artifact]:
     """Both side by side as JPEG, if that was asked for."""
     from mayfly.media.image import preview
 
-    return [Made(preview.side_by_side(source, made), ".jpg")] if _wanted(attempt) else []
+    return [Artifact(preview.side_by_side(source, made), ".jpg")] if _wanted(attempt) else []
 
 
-def of_video(attempt: Attempt[Claim], source: Path, made: Path, info: VideoInfo) -> list[Made]:
+def of_video(attempt: Attempt[Claim], source: Path, made: Path, info: VideoInfo) -> list[Artifact]:
     """A poster of the result as JPEG and a short clip of both as MP4, if that was asked for.
 
     Raises:
@@ -38,7 +38,7 @@ def of_video(attempt: Attempt[Claim], source: Path, made: Path, info: VideoInfo)
     clip = attempt.scratch / "comparison.mp4"
     attempt.check()
     preview.side_by_side(source, made, clip, info=info, result_info=shown, limits=limits)
-    return [Made(poster, ".jpg"), Made(clip, ".mp4")]
+    return [Artifact(poster, ".jpg"), Artifact(clip, ".mp4")]
 
 
 def _wanted(attempt: Attempt[Claim]) -> bool:

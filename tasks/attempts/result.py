@@ -15,14 +15,14 @@ from mayfly.tasks.errors import ClaimLost
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class Artifact:
     """What an attempt has made: bytes or a file, and the suffix of its name."""
 
     content: bytes | Path
     suffix: str
 
 
-def store(attempt: Attempt[Claim], made: Made, previews: Sequence[Made] = ()) -> None:
+def store(attempt: Attempt[Claim], made: Artifact, previews: Sequence[Artifact] = ()) -> None:
     """Store result and previews and finish the job. Raises ClaimLost, StorageError."""
     rt = attempt.runtime
     extra = dict(_store(attempt, Retention.PREVIEW, preview) for preview in previews)
@@ -35,6 +35,6 @@ def store(attempt: Attempt[Claim], made: Made, previews: Sequence[Made] = ()) ->
     rt.destroyer.destroy(due)
 
 
-def _store(attempt: Attempt[Claim], retention: Retention, made: Made) -> tuple[uuid.UUID, int]:
+def _store(attempt: Attempt[Claim], retention: Retention, made: Artifact) -> tuple[uuid.UUID, int]:
     asset = attempt.reserve(retention, made.suffix)
     return asset.id, attempt.put(asset, made.content)

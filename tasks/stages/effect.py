@@ -16,7 +16,7 @@ from mayfly.effects.interruption import interruptible
 from mayfly.tasks import runtime
 from mayfly.tasks.attempts import attempt, previews, result
 from mayfly.tasks.attempts.attempt import Attempt
-from mayfly.tasks.attempts.result import Made
+from mayfly.tasks.attempts.result import Artifact
 from mayfly.tasks.stages import video
 
 if TYPE_CHECKING:
@@ -76,4 +76,4 @@ def _apply_to_image(attempt: Attempt[Claim], runner: Runner, params: Parameters)
         made = picture.replaced(runner(picture.rgb[None], params)[0].cpu())
     encoded = codec.encode(made, quality=rt.settings.image_quality)
     attempt.check()
-    result.store(attempt, Made(encoded, source.suffix), previews.of_picture(attempt, picture, made))
+    result.store(attempt, Artifact(encoded, source.suffix), previews.of_picture(attempt, picture, made))

@@ -22,7 +22,7 @@ from mayfly.media.video.info import VideoInfo
 from mayfly.tasks.attempts import previews, result
 from mayfly.tasks.attempts.attempt import Attempt
 from mayfly.tasks.attempts.pace import NeedsSplitting, Paced
-from mayfly.tasks.attempts.result import Made
+from mayfly.tasks.attempts.result import Artifact
 from mayfly.tasks.errors import ClaimLost, Stopped
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def apply(attempt: Attempt[Claim], runner: Runner, params: Parameters) -> None:
     except NeedsSplitting as needed:
         _split(attempt, runner, path, info, needed.segments)
         return
-    result.store(attempt, Made(target, made.suffix), previews.of_video(attempt, path, target, info))
+    result.store(attempt, Artifact(target, made.suffix), previews.of_video(attempt, path, target, info))
 
 
 def apply_to_segment(attempt: Attempt[SegmentClaim], runner: Runner, params: Parameters) -> None:
@@ -121,7 +121,7 @@ def join(attempt: Attempt[Claim]) -> None:
         on_wait=lambda: attempt.progress(attempt.job.units_done),
         timeout=rt.settings.video_time_limit,
     )
-    result.store(attempt, Made(target, container.suffix), previews.of_video(attempt, path, target, info))
+    result.store(attempt, Artifact(target, container.suffix), previews.of_video(attempt, path, target, info))
 
 
 def _with_chapters(attempt: Attempt[Claim], info: VideoInfo, path: Path) -> VideoInfo:

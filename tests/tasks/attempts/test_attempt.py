@@ -25,7 +25,7 @@ from mayfly.media.errors import DamagedMedia, DiskFull, MediaToolError, StorageU
 from mayfly.purge import sweeper
 from mayfly.tasks.attempts import attempt, holder, watch
 from mayfly.tasks.attempts.attempt import Attempt
-from mayfly.tasks.attempts.result import Made
+from mayfly.tasks.attempts.result import Artifact
 from mayfly.tasks.attempts.result import store as store_result
 from mayfly.tasks.errors import ClaimLost, InputGone, TimeOver
 from tests import clock, rows
@@ -315,7 +315,7 @@ def test_what_follows_a_concluded_attempt_ends_no_process(rt, job):
     ending = dataclasses.replace(rt, end_process=ended.set)
 
     def work(running):
-        store_result(running, Made(b"result", ".jpg"))
+        store_result(running, Artifact(b"result", ".jpg"))
         time.sleep(2.5)
 
     assert run(ending, job(), work).state is State.DONE
@@ -373,7 +373,7 @@ def test_an_end_whose_answer_is_lost_is_repeated(rt, job, monkeypatch):
     monkeypatch.setattr(claims, "finish", lossy)
 
     def work(running):
-        store_result(running, Made(b"result", ".jpg"))
+        store_result(running, Artifact(b"result", ".jpg"))
 
     assert run(rt, job_id, work).state is State.DONE
     assert len(answers) == 2
