@@ -11,7 +11,7 @@ from mayfly.effects import memory as effect_memory
 from mayfly.effects import tiling
 from mayfly.effects.contract import AnyEffect, Media, Parameters
 from mayfly.effects.lazy import functional, torch
-from mayfly.effects.models.shelf import shelf
+from mayfly.effects.models.cache import cache
 
 if TYPE_CHECKING:
     import torch as torch_types
@@ -92,7 +92,7 @@ class Runner:
         try:
             return self._converted(frames, params, step, memory)
         except torch.OutOfMemoryError:
-            released = shelf.release()
+            released = cache.release()
             if len(frames) == 1 and not released:
                 raise
             torch.cuda.empty_cache()

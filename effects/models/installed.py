@@ -1,4 +1,4 @@
-"""Models that the operator added: what spandrel reads, and AnimeGAN's generators; kept on the shelf while wanted."""
+"""Models that the operator added: what spandrel reads, and AnimeGAN's generators; cached while wanted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from mayfly.effects import precision
 from mayfly.effects.errors import UnknownModel, WeightsError
 from mayfly.effects.models import animegan, weights
-from mayfly.effects.models.shelf import shelf
+from mayfly.effects.models.cache import cache
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -84,7 +84,7 @@ def get(name: str, device: torch.device, *purposes: str) -> Model:
             raise WeightsError("the manifest says another scale than the model has; add the model again")
         return model, model.size
 
-    found: Model = shelf.take((entry.sha256, str(device)), load)
+    found: Model = cache.take((entry.sha256, str(device)), load)
     return found
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from mayfly.effects.errors import UnknownModel, WeightsError
 from mayfly.effects.models import pipelines, weights
-from mayfly.effects.models.shelf import shelf
+from mayfly.effects.models.cache import cache
 from mayfly.effects.shared import blur
 from mayfly.effects.vision.quiet import quiet
 
@@ -124,7 +124,7 @@ def get(name: str, device: torch.device) -> TryOn:
         model = TryOn(*weights.load_with_texts(name, folder), device)
         return model, model.size
 
-    found: TryOn = shelf.take((entry.sha256, str(device)), load)
+    found: TryOn = cache.take((entry.sha256, str(device)), load)
     return found
 
 

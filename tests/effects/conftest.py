@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mayfly.effects.models import weights
-from mayfly.effects.models.shelf import shelf
+from mayfly.effects.models.cache import cache
 from mayfly.effects.vision import mediapipe_models
 from tests.effects.remembered import Remembered
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     weights.use(tmp_path / "models")
     yield tmp_path / "models"
     weights.use(None)
-    shelf.release()
+    cache.release()
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def test_it_is_loaded_once_and_let_go_when_memory_is_wanted(published, folder):
     add(published, folder)
     first = try_on.get("tailor", CPU)
     assert try_on.get("tailor", CPU) is first
-    assert installed.shelf.release()
+    assert installed.cache.release()
     assert try_on.get("tailor", CPU) is not first
 
 

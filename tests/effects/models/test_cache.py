@@ -1,4 +1,4 @@
-"""The shelf of models: loaded when wanted, and let go of when idle, when there is no room, when memory is wanted."""
+"""The cache of models: loaded when wanted, and let go of when idle, when there is no room, when memory is wanted."""
 
 import threading
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mayfly.effects.contract import Declaration, Effect, Parameters
-from mayfly.effects.models import shelf as shelves
-from mayfly.effects.models.shelf import Shelf
+from mayfly.effects.models import cache as caches
+from mayfly.effects.models.cache import ModelCache
 from mayfly.effects.runner import Runner
 
 
@@ -31,36 +31,36 @@ def loader(log, name, size=1):
 
 
 def test_a_model_is_loaded_once(clock):
-    shelf, log = Shelf(clock=clock), []
-    assert [shelf.take("a", loader(log, "a")) for _ in range(3)] == ["model a"] * 3
+    cache, log = ModelCache(clock=clock), []
+    assert [cache.take("a", loader(log, "a")) for _ in range(3)] == ["model a"] * 3
     assert log == ["a"]
 
 
 def test_the_least_recently_used_makes_room(clock):
-    shelf, log = Shelf(most_bytes=3, clock=clock), []
+    cache, log = ModelCache(most_bytes=3, clock=clock), []
     for name in ("a", "b", "c", "a", "d"):
         clock.now += 1
-        shelf.take(name, loader(log, name))
-    assert "b" not in shelf
-    assert all(name in shelf for name in "acd")
+        cache.take(name, loader(log, name))
+    assert "b" not in cache
+    assert all(name in cache for name in "acd")
     assert log == ["a", "b", "c", "d"]
 
 
 def test_one_that_is_larger_than_the_room_is_given_all_the_same(clock):
-    shelf, log = Shelf(most_bytes=3, clock=clock), []
-    shelf.take("a", loader(log, "a"))
-    assert shelf.take("large", loader(log, "large", 10)) == "model large"
-    assert len(shelf) == 1
+    cache, log = ModelCache(most_bytes=3, clock=clock), []
+    cache.take("a", loader(log, "a"))
+    assert cache.take("large", loader(log, "large", 10)) == "model large"
+    assert len(cache) == 1
 
 
 def test_what_nobody_took_for_long_goes(clock):
-    shelf, log = Shelf(idle=60, clock=clock), []
-    shelf.take("a", loader(log, "a"))
+    cache, log = ModelCache(idle=60, clock=clock), []
+    cache.take("a", loader(log, "a"))
     clock.now = 40
-    shelf.take("b", loader(log, "b"))
+    cache.take("b", loader(log, "b"))
     clock.now = 70
-    shelf.tidy()
-    assert "a" not in shelf and "b" in shelf
+    cache.tidy()
+    assert "a" not in cache and "b" in cache
 
 
 def test_it_goes_by_itself():
@@ -70,27 +70,27 @@ def test_it_goes_by_itself():
         def __del__(self):
             gone.set()
 
-    Shelf(idle=0.05).take("a", lambda: (Model(), 1))
+    ModelCache(idle=0.05).take("a", lambda: (Model(), 1))
     assert gone.wait(20)
 
 
 def test_release_lets_go_of_all(clock):
-    shelf, log = Shelf(clock=clock), []
-    assert not shelf.release()
-    shelf.take("a", loader(log, "a"))
-    assert shelf.release()
-    assert len(shelf) == 0
+    cache, log = ModelCache(clock=clock), []
+    assert not cache.release()
+    cache.take("a", loader(log, "a"))
+    assert cache.release()
+    assert len(cache) == 0
 
 
 def test_a_load_that_fails_leaves_nothing(clock):
-    shelf = Shelf(clock=clock)
+    cache = ModelCache(clock=clock)
 
     def broken():
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        shelf.take("a", broken)
-    assert len(shelf) == 0
+        cache.take("a", broken)
+    assert len(cache) == 0
 
 
 class Nothing(Parameters):
@@ -98,18 +98,18 @@ class Nothing(Parameters):
 
 
 class Hungry(Effect[Nothing]):
-    """Finds no memory while the shelf holds anything."""
+    """Finds no memory while the cache holds anything."""
 
     declaration = Declaration(name="hungry", summary="for a test", parameters=Nothing, dtype="uint8")
 
     def apply(self, frames, params):
-        if len(shelves.shelf):
+        if len(caches.cache):
             raise torch.OutOfMemoryError
         return 255 - frames
 
 
 def test_models_are_unloaded_when_an_effect_lacks_memory():
-    shelves.shelf.take("large", lambda: ("model", 1))
+    caches.cache.take("large", lambda: ("model", 1))
     given = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
     assert torch.equal(Runner(Hungry())(given, Nothing()), 255 - given)
-    assert len(shelves.shelf) == 0
+    assert len(caches.cache) == 0

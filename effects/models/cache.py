@@ -18,8 +18,8 @@ class _Kept:
     used: float
 
 
-class Shelf:
-    """Models by key. Who took one may go on using it when the shelf has let go of it."""
+class ModelCache:
+    """Models by key. Who took one may go on using it when the cache has let go of it."""
 
     def __init__(
         self, *, most_bytes: int = 4 * GIB, idle: float = 600, clock: Callable[[], float] = time.monotonic
@@ -81,5 +81,5 @@ class Shelf:
             self._timer.start()
 
 
-shelf = Shelf()
+cache = ModelCache()
 """This process's own."""
