@@ -17,7 +17,7 @@ from mayfly.effects.errors import UnknownModel, WeightsError
 from mayfly.effects.models import pipelines, weights
 from mayfly.effects.models.cache import cache
 from mayfly.effects.shared import blur
-from mayfly.effects.vision.quiet import quiet
+from mayfly.effects.vision.stderr_filter import filtered_stderr
 
 DRESS = "dress"
 # Where a mask is fainter, what is painted does not show.
@@ -34,7 +34,7 @@ class TryOn:
         # Whatever these libraries would like to ask of their hub, they are not to.
         os.environ["HF_HUB_OFFLINE"] = "1"
         try:
-            with quiet():
+            with filtered_stderr():
                 import diffusers
                 import transformers
         except ImportError:
@@ -52,7 +52,7 @@ class TryOn:
         with tempfile.TemporaryDirectory() as name:
             pipelines.write(Path(name), state, texts)
             try:
-                with quiet(), warnings.catch_warnings():
+                with filtered_stderr(), warnings.catch_warnings():
                     # Published configurations are old; what they need is mended as they are read.
                     warnings.simplefilter("ignore")
                     given: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "torch_dtype": dtype}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mayfly.effects.vision.models import Detection, Region
-from mayfly.effects.vision.quiet import quiet
+from mayfly.effects.vision.stderr_filter import filtered_stderr
 
 if TYPE_CHECKING:
     from mayfly.effects.vision.models import Picture, Values
@@ -83,7 +83,7 @@ class MediapipeModels:
         if graph is not None:
             return graph.process(given())
         # A graph talks when it is made and in its first run.
-        with quiet():
+        with filtered_stderr():
             graph = make()
             result = graph.process(given())
         self._graphs[name] = graph

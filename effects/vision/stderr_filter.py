@@ -17,7 +17,7 @@ _lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def filtered_stderr() -> Iterator[None]:
     """Hold standard error back while the body runs, then pass on all lines but the noise.
 
     These libraries have no setting for it, and write to the file descriptor itself.
