@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from mayfly.effects.vision import boxes, one_euro, scene
+from mayfly.effects.vision import boxes, one_euro, scene_cuts
 from mayfly.effects.vision.types import Face, Pose
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def track_faces(
         found: what mayfly.effects.vision.finder.Finder.faces gives.
         step: seconds since the last frame.
     """
-    small = scene.thumbnail(frame)
-    old = () if memory is None or scene.is_cut(memory.thumbnail, small) else memory.tracks
+    small = scene_cuts.thumbnail(frame)
+    old = () if memory is None or scene_cuts.is_cut(memory.thumbnail, small) else memory.tracks
     pairs = _pairs(old, found)
     if not pairs and found:
         # All of them jumped: another scene that looks alike.
@@ -106,8 +106,8 @@ def track_pose(
     memory: PoseTrack | None, frame: Tensor, found: Pose | None, *, step: float = STEP
 ) -> tuple[PoseTrack, Pose | None]:
     """Follow the body that mayfly.effects.vision.finder.Finder.pose finds; arguments as track_faces."""
-    small = scene.thumbnail(frame)
-    if memory is not None and scene.is_cut(memory.thumbnail, small):
+    small = scene_cuts.thumbnail(frame)
+    if memory is not None and scene_cuts.is_cut(memory.thumbnail, small):
         memory = None
     if found is None:
         if memory is None or memory.missing == HOLD:
@@ -128,8 +128,8 @@ def track_mask(
     memory: MaskTrack | None, frame: Tensor, found: Tensor, *, step: float = STEP
 ) -> tuple[MaskTrack, Tensor]:
     """Follow a mask, (1, H, W) float32 in 0…1, from mayfly.effects.vision.finder.Finder.person; see track_faces."""
-    small = scene.thumbnail(frame)
-    is_new = memory is None or memory.signal.value.shape != found.shape or scene.is_cut(memory.thumbnail, small)
+    small = scene_cuts.thumbnail(frame)
+    is_new = memory is None or memory.signal.value.shape != found.shape or scene_cuts.is_cut(memory.thumbnail, small)
     if memory is None or is_new:
         signal = one_euro.begin(found)
     else:

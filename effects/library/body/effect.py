@@ -11,7 +11,7 @@ from mayfly.effects import registry
 from mayfly.effects.contract import Declaration, Effect, Parameters, Tag
 from mayfly.effects.errors import NoPerson
 from mayfly.effects.lazy import torch
-from mayfly.effects.vision import scene, smoothing
+from mayfly.effects.vision import scene_cuts, smoothing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +101,7 @@ class Body(Effect[BodyParameters]):
             return frame, _Memory(pose=poses)
         masks, mask = smoothing.track_mask(memory.mask, picture, self._finder.person(picture))
         fill = memory.fill
-        if memory.mask is not None and scene.is_cut(memory.mask.thumbnail, masks.thumbnail):
+        if memory.mask is not None and scene_cuts.is_cut(memory.mask.thumbnail, masks.thumbnail):
             fill = None
         change = body_field.Change(**_change(params))
         result, fill = reshape.reshaped(frame, mask[None], pose, change, fill, remember=is_video)

@@ -75,7 +75,7 @@ def find(
     factor = min(1.0, _WORK_SIDE / max(size))
     small = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
     work = blur.reduce(frame[None], small)
-    scene = garments.Scene(
+    subject = garments.Subject(
         lab=np.ascontiguousarray(colour.srgb_to_oklab(work)[0].permute(1, 2, 0).cpu().numpy()),
         person=blur.reduce(person[None], small)[0, 0].cpu().numpy(),
         pose=dataclasses.replace(pose, points=pose.points * np.float32(factor)),
@@ -83,8 +83,8 @@ def find(
     )
     found = []
     for part in parts:
-        if garments.is_in_view(scene.pose, part, small[0]):
-            mask, cloth = garments.find(scene, part, whole=whole, near=near.get(part))
+        if garments.is_in_view(subject.pose, part, small[0]):
+            mask, cloth = garments.find(subject, part, whole=whole, near=near.get(part))
             if mask.any():
                 alpha = torch.from_numpy(mask.astype(np.float32))[None, None].to(frame.device)
                 found.append(Garment(part=part, alpha=_refined(alpha, frame[None], person[None])[0], cloth=cloth))

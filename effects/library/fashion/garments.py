@@ -40,7 +40,7 @@ _FEET = ((joint.LEFT_HEEL, joint.LEFT_FOOT), (joint.RIGHT_HEEL, joint.RIGHT_FOOT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Scene:
+class Subject:
     """One picture of a person at working size.
 
     Attributes:
@@ -76,11 +76,11 @@ def is_in_view(pose: Pose, part: Part, height: int) -> bool:
     return bool(seen[hips].max() > 0.5 and room > 0.3 * np.abs(points[knees, 1].mean() - points[hips, 1].mean()))
 
 
-def find(scene: Scene, part: Part, *, whole: bool, near: Material | None = None) -> tuple[Mask, Material | None]:
+def find(subject: Subject, part: Part, *, whole: bool, near: Material | None = None) -> tuple[Mask, Material | None]:
     """The pixels of one garment.
 
     Args:
-        scene: the picture and what was found in it.
+        subject: the picture and what was found in it.
         part: which garment.
         whole: everything that is worn there; otherwise the main cloth alone, without badges, collars, belts and what is
             held in front of it.
@@ -89,11 +89,11 @@ def find(scene: Scene, part: Part, *, whole: bool, near: Material | None = None)
     Returns:
         (H, W) bool, and the main cloth; nothing and `near` where the part does not show.
     """
-    values = materials.features(scene.lab)
-    place, core = zone(scene, part)
-    head, bare = _head(scene), _limbs(scene, 0.18)
-    skin = _skin_distance(scene, values)
-    core &= (scene.person > 0.7) & ~head & ~(bare & (skin < 2.5))
+    values = materials.features(subject.lab)
+    place, core = zone(subject, part)
+    head, bare = _head(subject), _limbs(subject, 0.18)
+    skin = _skin_distance(subject, values)
+    core &= (subject.person > 0.7) & ~head & ~(bare & (skin < 2.5))
     nobody = np.zeros_like(core)
     if core.sum() < 24:
         return nobody, near
@@ -101,8 +101,8 @@ def find(scene: Scene, part: Part, *, whole: bool, near: Material | None = None)
     far = materials.distance(values, cloth)
     # Orange or beige cloth in the light is much like skin.
     is_skin = bare & (skin < 3) & (skin < 0.7 * far)
-    loose = _hair(scene, values, head, far)
-    out = ~place | (scene.person < 0.3) | head | is_skin | loose
+    loose = _hair(subject, values, head, far)
+    out = ~place | (subject.person < 0.3) | head | is_skin | loose
     likely = core | (far < 3) if whole else far < 3
     labels = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     # As skin is among what is left out, light orange or beige would otherwise go with it.
@@ -116,42 +116,42 @@ def find(scene: Scene, part: Part, *, whole: bool, near: Material | None = None)
     guessed = grab_cut.foreground(labels) > 0
     if not guessed.any() or guessed.all():
         return guessed, cloth
-    found = _cut(scene.lab, labels)
-    return _clean(found & ~out, span(scene.pose), hole=0.15 if whole else 0.0015) & ~is_skin, cloth
+    found = _cut(subject.lab, labels)
+    return _clean(found & ~out, span(subject.pose), hole=0.15 if whole else 0.0015) & ~is_skin, cloth
 
 
-def zone(scene: Scene, part: Part) -> tuple[Mask, Mask]:
+def zone(subject: Subject, part: Part) -> tuple[Mask, Mask]:
     """Where the garment may be, and where it surely is but for what covers it: two (H, W) masks."""
-    points, size = scene.pose.points, span(scene.pose)
+    points, size = subject.pose.points, span(subject.pose)
     trunk = [joint.LEFT_SHOULDER, joint.RIGHT_SHOULDER, joint.RIGHT_HIP, joint.LEFT_HIP]
     left, right = points[joint.LEFT_HIP], points[joint.RIGHT_HIP]
     middle, chest = (left + right) / 2, points[trunk[:2]].mean(0)
     down = (middle - chest) / max(float(np.linalg.norm(middle - chest)), 1.0)
     if part == "upper":
-        place = _drawn(scene, points[trunk], 0.7 * size)
+        place = _drawn(subject, points[trunk], 0.7 * size)
         for bones in _ARMS:
-            place |= _limb(scene, bones, 0.7 * size)
-        core = _drawn(scene, 0.8 * points[trunk] + 0.2 * points[trunk].mean(0), 0)
-        return place & ~_below(scene, middle + 0.3 * size * down, down), core
+            place |= _limb(subject, bones, 0.7 * size)
+        core = _drawn(subject, 0.8 * points[trunk] + 0.2 * points[trunk].mean(0), 0)
+        return place & ~_below(subject, middle + 0.3 * size * down, down), core
     legs = [index for leg in _LEGS for index in leg]
-    place = _drawn(scene, np.asarray(cv2.convexHull(points[legs])[:, 0], np.float32), 0.5 * size)
+    place = _drawn(subject, np.asarray(cv2.convexHull(points[legs])[:, 0], np.float32), 0.5 * size)
     core = np.zeros_like(place)
     for hip, knee, _ in _LEGS:
-        core |= _limb(scene, (hip, knee), 0.25 * size)
+        core |= _limb(subject, (hip, knee), 0.25 * size)
     for heel, foot in _FEET:
         # Shoes are no trousers.
-        place &= ~_limb(scene, (heel, foot), 0.18 * size)
-    return place & _below(scene, middle - 0.22 * size * down, down), core
+        place &= ~_limb(subject, (heel, foot), 0.18 * size)
+    return place & _below(subject, middle - 0.22 * size * down, down), core
 
 
-def _below(scene: Scene, point: Values, down: Values) -> Mask:
-    rows, columns = np.indices(scene.person.shape, np.float32)
+def _below(subject: Subject, point: Values, down: Values) -> Mask:
+    rows, columns = np.indices(subject.person.shape, np.float32)
     return np.asarray((columns + 0.5 - point[0]) * down[0] + (rows + 0.5 - point[1]) * down[1] > 0)
 
 
-def _drawn(scene: Scene, points: Values, width: float) -> Mask:
+def _drawn(subject: Subject, points: Values, width: float) -> Mask:
     """A filled polygon with a border of so many pixels."""
-    canvas = np.zeros(scene.person.shape, np.uint8)
+    canvas = np.zeros(subject.person.shape, np.uint8)
     corners = np.round(points).astype(np.int32)
     cv2.fillPoly(canvas, [corners], (1,))
     if width >= 1:
@@ -159,46 +159,46 @@ def _drawn(scene: Scene, points: Values, width: float) -> Mask:
     return canvas > 0
 
 
-def _limb(scene: Scene, bones: tuple[int, ...], width: float) -> Mask:
-    canvas = np.zeros(scene.person.shape, np.uint8)
-    corners = np.round(scene.pose.points[list(bones)]).astype(np.int32)
+def _limb(subject: Subject, bones: tuple[int, ...], width: float) -> Mask:
+    canvas = np.zeros(subject.person.shape, np.uint8)
+    corners = np.round(subject.pose.points[list(bones)]).astype(np.int32)
     cv2.polylines(canvas, [corners], isClosed=False, color=(1,), thickness=max(1, round(width)))
     return canvas > 0
 
 
-def _limbs(scene: Scene, width: float) -> Mask:
+def _limbs(subject: Subject, width: float) -> Mask:
     """Where skin may be bare: neck and chest, arms, hands and legs; `width` in body sizes."""
-    size, points = span(scene.pose), scene.pose.points
-    result = np.zeros(scene.person.shape, bool)
+    size, points = span(subject.pose), subject.pose.points
+    result = np.zeros(subject.person.shape, bool)
     for bones in (*_ARMS, *_LEGS):
-        result |= _limb(scene, bones, 3 * width * size)
+        result |= _limb(subject, bones, 3 * width * size)
     for hand in _HANDS:
-        if scene.pose.visibility[list(hand)].max() > _VISIBLE:
-            result |= _drawn(scene, points[list(hand)], 2.5 * width * size)
+        if subject.pose.visibility[list(hand)].max() > _VISIBLE:
+            result |= _drawn(subject, points[list(hand)], 2.5 * width * size)
     chest = (points[joint.LEFT_SHOULDER] + points[joint.RIGHT_SHOULDER]) / 2
     canvas = result.astype(np.uint8)
-    centre = chest if scene.face is None else (chest + scene.face.points[face_points.CHIN]) / 2
+    centre = chest if subject.face is None else (chest + subject.face.points[face_points.CHIN]) / 2
     cv2.circle(canvas, (round(float(centre[0])), round(float(centre[1]))), round(0.35 * size), (1,), -1)
     return canvas > 0
 
 
-def _head_places(scene: Scene) -> tuple[Values, Values]:
+def _head_places(subject: Subject) -> tuple[Values, Values]:
     """Each pixel's place by the head: across in half faces from the middle, up in faces from the chin."""
-    rows, columns = np.indices(scene.person.shape, np.float32)
-    if scene.face is None:
-        points = scene.pose.points
+    rows, columns = np.indices(subject.person.shape, np.float32)
+    if subject.face is None:
+        points = subject.pose.points
         ears = points[[joint.LEFT_EAR, joint.RIGHT_EAR]]
         chest = points[[joint.LEFT_SHOULDER, joint.RIGHT_SHOULDER]].mean(0)
         chin = points[[joint.MOUTH_LEFT, joint.MOUTH_RIGHT]].mean(0)
         up = ears.mean(0) - chest
         up = up / max(float(np.linalg.norm(up)), 1.0)
-        tall = 0.55 * span(scene.pose)
+        tall = 0.55 * span(subject.pose)
         chin = chin - 0.2 * tall * up
         half = 0.35 * tall
     else:
-        outline = scene.face.points[list(face_points.FACE_OVAL)]
-        chin = scene.face.points[face_points.CHIN]
-        up = scene.face.points[face_points.FOREHEAD_TOP] - chin
+        outline = subject.face.points[list(face_points.FACE_OVAL)]
+        chin = subject.face.points[face_points.CHIN]
+        up = subject.face.points[face_points.FOREHEAD_TOP] - chin
         tall = max(float(np.linalg.norm(up)), 1.0)
         up = up / tall
         across = (outline - chin) @ np.array([-up[1], up[0]], np.float32)
@@ -208,42 +208,42 @@ def _head_places(scene: Scene) -> tuple[Values, Values]:
     return np.abs(-x * up[1] + y * up[0]) / half, (x * up[0] + y * up[1]) / tall
 
 
-def _head(scene: Scene) -> Mask:
+def _head(subject: Subject) -> Mask:
     """Face, hat, and hair above the chin; sleeves of raised arms beside it stay out."""
-    across, above = _head_places(scene)
+    across, above = _head_places(subject)
     head = (above > 0.08) & (across < 1.9) & (above < 2.2)
-    if scene.face is not None:
-        head |= _drawn(scene, scene.face.points[list(face_points.FACE_OVAL)], 0.03 * span(scene.pose))
+    if subject.face is not None:
+        head |= _drawn(subject, subject.face.points[list(face_points.FACE_OVAL)], 0.03 * span(subject.pose))
     return np.asarray(head)
 
 
-def _skin_distance(scene: Scene, values: Values) -> Values:
+def _skin_distance(subject: Subject, values: Values) -> Values:
     """How far each pixel is from the colour of the cheeks, or everything far where no face shows."""
-    cheeks = np.zeros(scene.person.shape, np.uint8)
-    if scene.face is not None:
-        radius = max(1, round(0.1 * scene.face.size))
-        places = scene.face.points[[face_points.LEFT_CHEEK, face_points.RIGHT_CHEEK, face_points.NOSE_TIP]]
-    elif scene.pose.visibility[joint.NOSE] > 0.5:
+    cheeks = np.zeros(subject.person.shape, np.uint8)
+    if subject.face is not None:
+        radius = max(1, round(0.1 * subject.face.size))
+        places = subject.face.points[[face_points.LEFT_CHEEK, face_points.RIGHT_CHEEK, face_points.NOSE_TIP]]
+    elif subject.pose.visibility[joint.NOSE] > 0.5:
         # The face is too small to be found by itself, but the body has a nose.
-        radius = max(1, round(0.05 * span(scene.pose)))
-        places = scene.pose.points[[joint.NOSE, joint.MOUTH_LEFT, joint.MOUTH_RIGHT]]
+        radius = max(1, round(0.05 * span(subject.pose)))
+        places = subject.pose.points[[joint.NOSE, joint.MOUTH_LEFT, joint.MOUTH_RIGHT]]
     else:
-        return np.full(scene.person.shape, 99, np.float32)
+        return np.full(subject.person.shape, 99, np.float32)
     for x, y in places:
         cv2.circle(cheeks, (round(float(x)), round(float(y))), radius, (1,), -1)
     samples = values[cheeks > 0]
     if len(samples) == 0:
-        return np.full(scene.person.shape, 99, np.float32)
+        return np.full(subject.person.shape, 99, np.float32)
     skin = materials.fit(samples)
     # Skin in the shade of the chin is much darker than cheeks, and redder.
     loose = materials.Material(skin.centre, np.maximum(skin.spread, [0.12, 0.045, 0.045]).astype(np.float32))
     return materials.distance(values, loose)
 
 
-def _hair(scene: Scene, values: Values, head: Mask, cloth: Values) -> Mask:
+def _hair(subject: Subject, values: Values, head: Mask, cloth: Values) -> Mask:
     """Hair that falls below the chin: near the head, of the colour of what is above the face, and not the cloth's."""
-    across, above = _head_places(scene)
-    sample = (above > 1.08) & (above < 1.5) & (across < 0.9) & (scene.person > 0.8)
+    across, above = _head_places(subject)
+    sample = (above > 1.08) & (above < 1.5) & (across < 0.9) & (subject.person > 0.8)
     if sample.sum() < 12:
         return np.zeros_like(head)
     hair = materials.distance(values, materials.fit(values[sample]))

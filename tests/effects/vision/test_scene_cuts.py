@@ -5,12 +5,12 @@ import pytest
 import torch
 from skimage import data
 
-from mayfly.effects.vision import scene
+from mayfly.effects.vision import scene_cuts
 from tests.effects.vision import pictures
 
 
 def is_cut(before, after):
-    return scene.is_cut(scene.thumbnail(before), scene.thumbnail(after))
+    return scene_cuts.is_cut(scene_cuts.thumbnail(before), scene_cuts.thumbnail(after))
 
 
 def test_other_pictures_are_cuts():
@@ -45,5 +45,5 @@ def test_noise_in_the_dark_is_no_cut():
 
 def test_bytes_and_floats_make_the_same_thumbnail():
     frame = pictures.frame(pictures.astronaut())
-    assert torch.allclose(scene.thumbnail(frame), scene.thumbnail(frame.to(torch.float32) / 255), atol=1e-5)
-    assert scene.thumbnail(frame).shape == (3, 24, 24)
+    assert torch.allclose(scene_cuts.thumbnail(frame), scene_cuts.thumbnail(frame.to(torch.float32) / 255), atol=1e-5)
+    assert scene_cuts.thumbnail(frame).shape == (3, 24, 24)
