@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from mayfly.effects.library.body import backdrop, body_field, body_shape, matte
+from mayfly.effects.library.body import backdrop, body_field, body_shape, foreground
 from mayfly.effects.shared import blur
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _composed(
     work = _work(part)
     factor = work[0] / height
     small = blur.reduce(part, work)
-    person = matte.learnt(small, blur.reduce(mask, work), core, max(2, round(0.03 * unit * factor)))
+    person = foreground.estimated(small, blur.reduce(mask, work), core, max(2, round(0.03 * unit * factor)))
     # What is next to the person still holds a little of it.
     ring = 1 + round(_RIM * unit * factor)
     hidden = functional.max_pool2d((person.alpha > _TRACE).to(part.dtype), 2 * ring + 1, 1, ring)
@@ -158,11 +158,11 @@ def _composed(
     rows, columns = torch.nonzero(_nearest(rim, (height, width))[0, 0], as_tuple=True)
     if len(rows):
         here = torch.stack([(columns + 0.5) * (2 / width) - 1, (rows + 0.5) * (2 / height) - 1], -1)
-        alpha, own = matte.taken(_listed(person.planes, where[rows, columns]), moved[0][:, rows, columns])
+        alpha, own = foreground.extracted(_listed(person.planes, where[rows, columns]), moved[0][:, rows, columns])
         behind, sure = backdrop.colours(part, plan, here)
         # Rather what may hold a little of the person than a guess.
         old = part[0][:, rows, columns]
-        covered = matte.taken(_listed(person.planes, here), old)[0]
+        covered = foreground.extracted(_listed(person.planes, here), old)[0]
         behind = torch.where(covered < _TRACE, torch.lerp(old, behind, sure), behind)
         if before is not None:
             behind = _steady(behind, before.colours[0][:, rows, columns], before.there[0][:, rows, columns])

@@ -17,12 +17,12 @@ _NOISE = 0.02
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Matte:
-    """How to take people out of a picture, learnt on a small copy of it.
+class Foreground:
+    """How to take people out of a picture, estimated on a small copy of it.
 
     Attributes:
         alpha: (1, 1, h, w) in 0…1, how much of a pixel of the copy they cover.
-        planes: (1, 12, h, w), for `taken`: smooth, so that they serve at any size.
+        planes: (1, 12, h, w), for `extracted`: smooth, so that they serve at any size.
     """
 
     alpha: Tensor
@@ -64,7 +64,7 @@ def refined(guide: Tensor, mask: Tensor, radius: int) -> tuple[Tensor, Tensor]:
     return lines[:, :3], lines[:, 3:]
 
 
-def learnt(small: Tensor, rough: Tensor, core: Tensor, radius: int) -> Matte:
+def estimated(small: Tensor, rough: Tensor, core: Tensor, radius: int) -> Foreground:
     """Where people are in a picture, and colours at their rims.
 
     Args:
@@ -77,17 +77,17 @@ def learnt(small: Tensor, rough: Tensor, core: Tensor, radius: int) -> Matte:
     slope, offset = refined(small, rough, radius)
     alpha = torch.maximum(_tightened((slope * small).sum(1, keepdim=True) + offset, rough), core)
     own, other = _spread(small, alpha**2, 2 * radius), _spread(small, (1 - alpha) ** 2, 2 * radius)
-    return Matte(alpha=alpha, planes=torch.cat([slope, offset, rough, own, other, core], 1))
+    return Foreground(alpha=alpha, planes=torch.cat([slope, offset, rough, own, other, core], 1))
 
 
-def taken(planes: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
+def extracted(planes: Tensor, colours: Tensor) -> tuple[Tensor, Tensor]:
     """How much of some places people cover, (1, N), and their colours there without the background's, (3, N).
 
     Colours from a coarse estimate and what it leaves, after Forte, "Approximate fast foreground colour estimation"
     (ICIP 2021).
 
     Args:
-        planes: (12, N), a matte's at these places.
+        planes: (12, N), a foreground's at these places.
         colours: (3, N), the picture's there.
     """
     slope, offset, rough, own, other, core = planes.split((3, 1, 1, 3, 3, 1))

@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional
 
-from mayfly.effects.library.body import matte
+from mayfly.effects.library.body import foreground
 from mayfly.effects.shared import blur
 
 
@@ -17,7 +17,7 @@ def test_a_rough_mask_finds_the_edge():
     cover = disc()
     picture = torch.lerp(GREEN, RED, cover)
     rough = functional.avg_pool2d(disc(radius=30), 9, 1, 4, count_include_pad=False)
-    found = matte.learnt(picture, rough, torch.zeros_like(rough), 5).alpha
+    found = foreground.estimated(picture, rough, torch.zeros_like(rough), 5).alpha
     assert (found - cover).abs().mean() < 0.01
     assert (found - cover).abs().mean() < 0.5 * (rough - cover).abs().mean()
 
@@ -25,8 +25,8 @@ def test_a_rough_mask_finds_the_edge():
 def test_colours_at_the_rim_are_the_persons_own():
     cover = disc()
     picture = torch.lerp(GREEN, RED, cover)
-    learnt = matte.learnt(picture, cover, torch.zeros_like(cover), 4)
-    alpha, own = matte.taken(learnt.planes[0].flatten(1), picture[0].flatten(1))
+    estimated = foreground.estimated(picture, cover, torch.zeros_like(cover), 4)
+    alpha, own = foreground.extracted(estimated.planes[0].flatten(1), picture[0].flatten(1))
     rim = (cover.flatten() > 0.3) & (cover.flatten() < 0.7)
     mixed = (picture[0].flatten(1) - RED[0, :, 0]).abs().mean(0)[rim].mean()
     assert (own - RED[0, :, 0]).abs().mean(0)[rim].mean() < 0.35 * mixed
@@ -36,5 +36,5 @@ def test_colours_at_the_rim_are_the_persons_own():
 def test_a_hole_in_the_mask_is_the_persons_all_the_same():
     cover = disc()
     core = disc(radius=12)
-    found = matte.learnt(torch.lerp(GREEN, RED, cover), cover - core, core, 4).alpha
+    found = foreground.estimated(torch.lerp(GREEN, RED, cover), cover - core, core, 4).alpha
     assert found[core > 0.99].min() > 0.99
