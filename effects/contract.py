@@ -171,19 +171,19 @@ class Effect(Generic[P]):
         """What is remembered before the first frame of a video; None where nothing ever is."""
         return None
 
-    def apply_next(self, frames: torch.Tensor, params: P, memory: Any) -> tuple[torch.Tensor, Any]:
+    def apply_next(self, frames: torch.Tensor, params: P, state: Any) -> tuple[torch.Tensor, Any]:
         """Transform the next frames of a video; effects with a `temporal_context` override it.
 
         Args:
             frames: as `apply`; consecutive frames, in order.
             params: as `apply`.
-            memory: what `begin` or the call before returned. Must not be written to: after an out-of-memory error the
+            state: what `begin` or the call before returned. Must not be written to: after an out-of-memory error the
                 same frames come again, fewer at a time.
 
         Returns:
             As `apply`, without opacity, and what to remember, in memory only and of a size that does not grow.
         """
-        return self.apply(frames, params), memory
+        return self.apply(frames, params), state
 
 
 AnyEffect = Effect[Any]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from mayfly.effects import memory as effect_memory
-from mayfly.effects import tiling
+from mayfly.effects import memory, tiling
 from mayfly.effects.contract import AnyEffect, Media, Parameters
 from mayfly.effects.lazy import functional, torch
 from mayfly.effects.models.cache import cache
@@ -76,34 +75,34 @@ class Runner:
         params.check_media(Media.VIDEO)
         return Video(self, params)
 
-    def _run(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
+    def _run(self, frames: Tensor, params: Parameters, step: Step, state: Any) -> tuple[Tensor, Any]:
         """As many frames at once as memory allows, one part after the other."""
         height, width = frames.shape[-2:]
         with torch.inference_mode():
-            at_once = effect_memory.frames(self.effect.working_bytes(params), height, width, self.device)
+            at_once = memory.frames(self.effect.working_bytes(params), height, width, self.device)
             results = []
             for part in frames.to(self.device, non_blocking=True).split(at_once):
-                result, memory = self._halved(part, params, step, memory)
+                result, state = self._halved(part, params, step, state)
                 results.append(result)
-            return results[0] if len(results) == 1 else torch.cat(results), memory
+            return results[0] if len(results) == 1 else torch.cat(results), state
 
-    def _halved(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
+    def _halved(self, frames: Tensor, params: Parameters, step: Step, state: Any) -> tuple[Tensor, Any]:
         """All frames at once; when that needs more memory than there is, models are unloaded and frames halved."""
         try:
-            return self._converted(frames, params, step, memory)
+            return self._converted(frames, params, step, state)
         except torch.OutOfMemoryError:
             released = cache.release()
             if len(frames) == 1 and not released:
                 raise
             torch.cuda.empty_cache()
             if len(frames) == 1:
-                return self._converted(frames, params, step, memory)
+                return self._converted(frames, params, step, state)
             half = len(frames) // 2
-            first, memory = self._halved(frames[:half], params, step, memory)
-            second, memory = self._halved(frames[half:], params, step, memory)
-            return torch.cat([first, second]), memory
+            first, state = self._halved(frames[:half], params, step, state)
+            second, state = self._halved(frames[half:], params, step, state)
+            return torch.cat([first, second]), state
 
-    def _converted(self, frames: Tensor, params: Parameters, step: Step, memory: Any) -> tuple[Tensor, Any]:
+    def _converted(self, frames: Tensor, params: Parameters, step: Step, state: Any) -> tuple[Tensor, Any]:
         """To the effect's dtype and multiple, and back."""
         declared = self.effect.declaration
         given, peak = frames.dtype, 65535 if frames.dtype == torch.uint16 else 255
@@ -113,21 +112,21 @@ class Runner:
         pad_bottom, pad_right = -height % declared.multiple, -width % declared.multiple
         if pad_bottom or pad_right:
             frames = functional.pad(frames, (0, pad_right, 0, pad_bottom), mode="replicate")
-        result, memory = step(frames, memory)
+        result, state = step(frames, state)
         scale = self.scale(params)
         result = result[..., : height * scale, : width * scale]
         if declared.dtype == "float32":
             result = _levels(result, peak, given)
-        return result, memory
+        return result, state
 
     def _apply(self, frames: Tensor, params: Parameters) -> Tensor:
         if self.effect.declaration.tiling is None:
             return self.effect.apply(frames, params)
         return tiling.apply(self.effect, frames, params, self.effect.declaration.tiling)
 
-    def _apply_next(self, frames: Tensor, params: Parameters, memory: Any) -> tuple[Tensor, Any]:
+    def _apply_next(self, frames: Tensor, params: Parameters, state: Any) -> tuple[Tensor, Any]:
         if self.effect.declaration.temporal_context:
-            return self.effect.apply_next(frames, params, memory)
+            return self.effect.apply_next(frames, params, state)
         return self._apply(frames, params), None
 
 
@@ -137,15 +136,15 @@ class Video:
     def __init__(self, runner: Runner, params: Parameters) -> None:
         self._runner = runner
         self._params = params
-        self._memory = runner.effect.begin(params)
+        self._state = runner.effect.begin(params)
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Apply the effect to the next frames; shapes, dtypes and ranges as Runner's, and never with opacity."""
-        result, self._memory = self._runner._run(frames, self._params, self._step, self._memory)
+        result, self._state = self._runner._run(frames, self._params, self._step, self._state)
         return result
 
-    def _step(self, frames: Tensor, memory: Any) -> tuple[Tensor, Any]:
-        return self._runner._apply_next(frames, self._params, memory)
+    def _step(self, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return self._runner._apply_next(frames, self._params, state)
 
 
 def _levels(frames: Tensor, peak: int, dtype: torch_types.dtype) -> Tensor:

@@ -29,14 +29,14 @@ _MEAN_ABS, _MEDIAN_OF_THREE = 0.798, 1.26
 
 
 @dataclasses.dataclass(frozen=True)
-class Memory:
+class TemporalState:
     """What is remembered of a video: the averaged frame (1, C, H, W), and (1, 1, h, w) for how many frames it stood."""
 
     frame: Tensor
     age: Tensor
 
 
-def steadied(frames: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+def steadied(frames: Tensor, state: TemporalState | None) -> tuple[Tensor, TemporalState]:
     """Average each still part of a video with what it was before.
 
     A recursive filter whose weight follows the motion, as in video denoisers since Dubois and Sabri, "Noise reduction
@@ -45,7 +45,7 @@ def steadied(frames: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
 
     Args:
         frames: (N, C, H, W) float in 0…1, consecutive.
-        memory: what the call before returned; None at the beginning.
+        state: what the call before returned; None at the beginning.
 
     Returns:
         (N, C, H, W), and what to remember.
@@ -54,30 +54,30 @@ def steadied(frames: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
         raise ValueError("no frames")
     shown = torch.empty_like(frames, memory_format=torch.contiguous_format)
     for index, frame in enumerate(frames.split(1)):
-        memory = _next(frame, memory)
-        shown[index] = memory.frame[0]
-    assert memory is not None
-    return shown, memory
+        state = _next(frame, state)
+        shown[index] = state.frame[0]
+    assert state is not None
+    return shown, state
 
 
-def _next(frame: Tensor, memory: Memory | None) -> Memory:
+def _next(frame: Tensor, state: TemporalState | None) -> TemporalState:
     height, width = frame.shape[-2:]
     factor = max(2, round(blur.area_root(frame) / _BLOCKS))
-    if memory is None or memory.frame.shape != frame.shape:
-        return Memory(frame.clone(), frame.new_ones(1, 1, -(-height // factor), -(-width // factor)))
-    moving = _motion(frame, memory, factor)
+    if state is None or state.frame.shape != frame.shape:
+        return TemporalState(frame.clone(), frame.new_ones(1, 1, -(-height // factor), -(-width // factor)))
+    moving = _motion(frame, state, factor)
     if float(moving.mean()) > _CUT:
         moving = torch.ones_like(moving)
     # A block that has just come to rest starts averaging with its first frame.
-    age = (memory.age * (1 - moving) + 1).clamp_max_(_LENGTH)
+    age = (state.age * (1 - moving) + 1).clamp_max_(_LENGTH)
     weight = torch.maximum(1 / age, moving)
     weight = blur.enlarge(weight, (height, width))
-    return Memory(memory.frame.lerp(frame, weight), age)
+    return TemporalState(state.frame.lerp(frame, weight), age)
 
 
-def _motion(frame: Tensor, memory: Memory, factor: int) -> Tensor:
+def _motion(frame: Tensor, state: TemporalState, factor: int) -> Tensor:
     """(1, 1, h, w) in 0…1: how surely each block shows something else than was remembered."""
-    difference = frame - memory.frame
+    difference = frame - state.frame
     spread = _blocks(difference.abs().mean(1, keepdim=True), factor)
     mean = _blocks(difference, factor)
     change = mean.abs().amax(1, keepdim=True)
@@ -92,8 +92,8 @@ def _motion(frame: Tensor, memory: Memory, factor: int) -> Tensor:
     score = torch.maximum(score, spread / (0.4 * grain))
     # Compressed grain comes in clumps, which a shift explains by chance.
     clumps = min(coarse * factor / grain, _CLUMPS)
-    score = torch.maximum(score, _explained(frame, memory.frame, factor) / clumps)
-    # What moves uncovers its surroundings: its neighbours show no memory either.
+    score = torch.maximum(score, _explained(frame, state.frame, factor) / clumps)
+    # What moves uncovers its surroundings: its neighbours have no past either.
     return functional.max_pool2d(blur.smoothstep(_STILL, _MOVED, score), 3, 1, 1)
 
 

@@ -69,18 +69,18 @@ class MaskTrack:
 
 
 def track_faces(
-    memory: FaceTracks | None, frame: Tensor, found: list[Face], *, step: float = STEP
+    state: FaceTracks | None, frame: Tensor, found: list[Face], *, step: float = STEP
 ) -> tuple[FaceTracks, list[Face]]:
     """Follow faces: each keeps its number, a new one gets the least that is free.
 
     Args:
-        memory: None or what the last call returned.
+        state: None or what the last call returned.
         frame: (3, H, W), in which the faces were found.
         found: what mayfly.effects.vision.finder.Finder.faces gives.
         step: seconds since the last frame.
     """
     small = scene_cuts.thumbnail(frame)
-    old = () if memory is None or scene_cuts.is_cut(memory.thumbnail, small) else memory.tracks
+    old = () if state is None or scene_cuts.is_cut(state.thumbnail, small) else state.tracks
     pairs = _pairs(old, found)
     if not pairs and found:
         # All of them jumped: another scene that looks alike.
@@ -103,19 +103,19 @@ def track_faces(
 
 
 def track_pose(
-    memory: PoseTrack | None, frame: Tensor, found: Pose | None, *, step: float = STEP
+    state: PoseTrack | None, frame: Tensor, found: Pose | None, *, step: float = STEP
 ) -> tuple[PoseTrack, Pose | None]:
     """Follow the body that mayfly.effects.vision.finder.Finder.pose finds; arguments as track_faces."""
     small = scene_cuts.thumbnail(frame)
-    if memory is not None and scene_cuts.is_cut(memory.thumbnail, small):
-        memory = None
+    if state is not None and scene_cuts.is_cut(state.thumbnail, small):
+        state = None
     if found is None:
-        if memory is None or memory.missing == HOLD:
+        if state is None or state.missing == HOLD:
             return PoseTrack(None, None, small), None
-        return dataclasses.replace(memory, thumbnail=small, missing=memory.missing + 1), memory.pose
+        return dataclasses.replace(state, thumbnail=small, missing=state.missing + 1), state.pose
     values = _values(found.points, found.visibility)
     size = max(float((found.points.max(0) - found.points.min(0)).max()), 1.0)
-    signal = None if memory is None else memory.signal
+    signal = None if state is None else state.signal
     if signal is None or float(abs(values.mean(0) - signal.value.mean(0))[:2].max()) > _JUMP * size:
         signal = one_euro.begin(values)
     else:
@@ -125,15 +125,15 @@ def track_pose(
 
 
 def track_mask(
-    memory: MaskTrack | None, frame: Tensor, found: Tensor, *, step: float = STEP
+    state: MaskTrack | None, frame: Tensor, found: Tensor, *, step: float = STEP
 ) -> tuple[MaskTrack, Tensor]:
     """Follow a mask, (1, H, W) float32 in 0…1, from mayfly.effects.vision.finder.Finder.person; see track_faces."""
     small = scene_cuts.thumbnail(frame)
-    is_new = memory is None or memory.signal.value.shape != found.shape or scene_cuts.is_cut(memory.thumbnail, small)
-    if memory is None or is_new:
+    is_new = state is None or state.signal.value.shape != found.shape or scene_cuts.is_cut(state.thumbnail, small)
+    if state is None or is_new:
         signal = one_euro.begin(found)
     else:
-        signal = one_euro.apply_next(memory.signal, found, MASK, step=step)
+        signal = one_euro.apply_next(state.signal, found, MASK, step=step)
     return MaskTrack(signal, small), signal.value
 
 

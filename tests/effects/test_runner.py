@@ -132,14 +132,14 @@ class Trail(Effect[Nothing]):
     def apply(self, frames, params):
         return frames
 
-    def apply_next(self, frames, params, memory):
+    def apply_next(self, frames, params, state):
         if len(frames) > self.largest:
             raise torch.OutOfMemoryError
         shown = []
         for frame in frames:
-            memory = frame if memory is None else (memory + frame) / 2
-            shown.append(memory)
-        return torch.stack(shown), memory
+            state = frame if state is None else (state + frame) / 2
+            shown.append(state)
+        return torch.stack(shown), state
 
 
 def test_a_video_is_remembered_from_batch_to_batch():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from mayfly.effects.shared.temporal import Memory
+    from mayfly.effects.shared.temporal import TemporalState
     from mayfly.effects.vision.smoothing import FaceTracks
     from mayfly.effects.vision.types import Face
 
@@ -51,17 +51,17 @@ class Anime(Effect[AnimeParameters]):
             return frames.clone()
         return self._drawn(frames, params, [self._faces(frame, params) for frame in frames])
 
-    def begin(self, params: AnimeParameters) -> _Memory:
-        return _Memory(None, None)
+    def begin(self, params: AnimeParameters) -> _State:
+        return _State(None, None)
 
-    def apply_next(self, frames: Tensor, params: AnimeParameters, memory: _Memory) -> tuple[Tensor, _Memory]:
+    def apply_next(self, frames: Tensor, params: AnimeParameters, state: _State) -> tuple[Tensor, _State]:
         from mayfly.effects.shared import temporal
         from mayfly.effects.vision import smoothing
 
         if not params.draws:
-            return frames.clone(), memory
-        steady, seen = temporal.steadied(frames, memory.seen)
-        tracks, faces = memory.tracks, []
+            return frames.clone(), state
+        steady, seen = temporal.steadied(frames, state.seen)
+        tracks, faces = state.tracks, []
         for frame in steady:
             found = self._faces(frame, params)
             if params.finds_faces:
@@ -70,7 +70,7 @@ class Anime(Effect[AnimeParameters]):
         drawn = self._drawn(steady, params.model_copy(update={"strength": 1.0}), faces)
         if params.strength < 1:
             drawn = torch.lerp(frames, drawn, params.strength)
-        return drawn, _Memory(seen, tracks)
+        return drawn, _State(seen, tracks)
 
     def _faces(self, frame: Tensor, params: AnimeParameters) -> list[Face]:
         return self._finder.faces(frame, smallest=_LEAST_FACE) if params.finds_faces else []
@@ -86,10 +86,10 @@ class Anime(Effect[AnimeParameters]):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Memory:
+class _State:
     """What is remembered of a video: its still parts, and where its faces are."""
 
-    seen: Memory | None
+    seen: TemporalState | None
     tracks: FaceTracks | None
 
 

@@ -42,7 +42,7 @@ class BodyParameters(Parameters):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class _Memory:
+class _State:
     """What is remembered of the frames before."""
 
     pose: smoothing.PoseTrack | None = None
@@ -74,38 +74,36 @@ class Body(Effect[BodyParameters]):
     def apply(self, frames: Tensor, params: BodyParameters) -> Tensor:
         if not _change(params):
             return frames.clone()
-        return torch.cat([self._next(frame, params, _Memory(), is_video=False)[0] for frame in frames.split(1)])
+        return torch.cat([self._next(frame, params, _State(), is_video=False)[0] for frame in frames.split(1)])
 
-    def begin(self, params: BodyParameters) -> _Memory:
-        return _Memory()
+    def begin(self, params: BodyParameters) -> _State:
+        return _State()
 
-    def apply_next(self, frames: Tensor, params: BodyParameters, memory: Any) -> tuple[Tensor, Any]:
+    def apply_next(self, frames: Tensor, params: BodyParameters, state: Any) -> tuple[Tensor, Any]:
         if not _change(params):
-            return frames.clone(), memory
+            return frames.clone(), state
         results = []
         for frame in frames.split(1):
-            result, memory = self._next(frame, params, memory, is_video=True)
+            result, state = self._next(frame, params, state, is_video=True)
             results.append(result)
-        return torch.cat(results), memory
+        return torch.cat(results), state
 
-    def _next(
-        self, frame: Tensor, params: BodyParameters, memory: _Memory, *, is_video: bool
-    ) -> tuple[Tensor, _Memory]:
+    def _next(self, frame: Tensor, params: BodyParameters, state: _State, *, is_video: bool) -> tuple[Tensor, _State]:
         from mayfly.effects.library.body import body_field, reshape
 
         picture = frame[0]
-        poses, pose = smoothing.track_pose(memory.pose, picture, self._finder.pose(picture))
+        poses, pose = smoothing.track_pose(state.pose, picture, self._finder.pose(picture))
         if pose is None:
             if not is_video and params.missing == "error":
                 raise NoPerson("nobody was found; choose a picture that shows a person's shoulders and what to change")
-            return frame, _Memory(pose=poses)
-        masks, mask = smoothing.track_mask(memory.mask, picture, self._finder.person(picture))
-        fill = memory.fill
-        if memory.mask is not None and scene_cuts.is_cut(memory.mask.thumbnail, masks.thumbnail):
+            return frame, _State(pose=poses)
+        masks, mask = smoothing.track_mask(state.mask, picture, self._finder.person(picture))
+        fill = state.fill
+        if state.mask is not None and scene_cuts.is_cut(state.mask.thumbnail, masks.thumbnail):
             fill = None
         change = body_field.Change(**_change(params))
         result, fill = reshape.reshaped(frame, mask[None], pose, change, fill, remember=is_video)
-        return result, _Memory(pose=poses, mask=masks, fill=fill)
+        return result, _State(pose=poses, mask=masks, fill=fill)
 
 
 def _change(params: BodyParameters) -> dict[str, float]:

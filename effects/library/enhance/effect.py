@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mayfly.effects.models.enhancer import Enhancer
-    from mayfly.effects.shared.temporal import Memory
+    from mayfly.effects.shared.temporal import TemporalState
 
 # A result of more pixels fits in no picture format's reader, and in few memories.
 _MOST_PIXELS = 256_000_000
@@ -124,14 +124,14 @@ class Enhance(Effect[EnhanceParameters]):
         return torch.cat([self._apply(frame, params) for frame in frames.split(1)])
 
     def apply_next(
-        self, frames: Tensor, params: EnhanceParameters, memory: Memory | None
-    ) -> tuple[Tensor, Memory | None]:
+        self, frames: Tensor, params: EnhanceParameters, state: TemporalState | None
+    ) -> tuple[Tensor, TemporalState | None]:
         from mayfly.effects.shared import temporal
 
         if not (params.strength or params.deblur or params.low_light):
-            return self.apply(frames, params), memory
-        steady, memory = temporal.steadied(frames, memory)
-        return self.apply(steady, params), memory
+            return self.apply(frames, params), state
+        steady, state = temporal.steadied(frames, state)
+        return self.apply(steady, params), state
 
     def _apply(self, frames: Tensor, params: EnhanceParameters) -> Tensor:
         from mayfly.effects import tiling

@@ -72,14 +72,14 @@ class Expression(Effect[ExpressionParameters]):
             _express(frame, finder.chosen(found, params.face, required=params.missing == "error"), params)
         return result
 
-    def apply_next(self, frames: Tensor, params: ExpressionParameters, memory: Any) -> tuple[Tensor, Any]:
+    def apply_next(self, frames: Tensor, params: ExpressionParameters, state: Any) -> tuple[Tensor, Any]:
         result = frames.clone()
         if params.change.is_neutral:
-            return result, memory
+            return result, state
         for frame in result.split(1):
-            memory, steady = smoothing.track_faces(memory, frame[0], self._finder.faces(frame[0], smallest=_SMALLEST))
+            state, steady = smoothing.track_faces(state, frame[0], self._finder.faces(frame[0], smallest=_SMALLEST))
             _express(frame, finder.chosen(steady, params.face, required=False), params)
-        return result, memory
+        return result, state
 
 
 def _express(frame: Tensor, faces: list[Face], params: ExpressionParameters) -> None:

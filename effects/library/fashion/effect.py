@@ -104,7 +104,7 @@ class _Worn:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class _Memory:
+class _State:
     """What is remembered of the frames before."""
 
     pose: smoothing.PoseTrack | None = None
@@ -136,29 +136,29 @@ class Fashion(Effect[FashionParameters]):
     def apply(self, frames: Tensor, params: FashionParameters) -> Tensor:
         if _is_neutral(params):
             return frames.clone()
-        return torch.cat([self._next(frame, params, _Memory(), is_video=False)[0] for frame in frames.split(1)])
+        return torch.cat([self._next(frame, params, _State(), is_video=False)[0] for frame in frames.split(1)])
 
-    def begin(self, params: FashionParameters) -> _Memory:
-        return _Memory()
+    def begin(self, params: FashionParameters) -> _State:
+        return _State()
 
-    def apply_next(self, frames: Tensor, params: FashionParameters, memory: Any) -> tuple[Tensor, Any]:
+    def apply_next(self, frames: Tensor, params: FashionParameters, state: Any) -> tuple[Tensor, Any]:
         if _is_neutral(params):
-            return frames.clone(), memory
+            return frames.clone(), state
         results = []
         for frame in frames.split(1):
-            result, memory = self._next(frame, params, memory, is_video=True)
+            result, state = self._next(frame, params, state, is_video=True)
             results.append(result)
-        return torch.cat(results), memory
+        return torch.cat(results), state
 
     def _next(
-        self, frame: Tensor, params: FashionParameters, memory: _Memory, *, is_video: bool
-    ) -> tuple[Tensor, _Memory]:
+        self, frame: Tensor, params: FashionParameters, state: _State, *, is_video: bool
+    ) -> tuple[Tensor, _State]:
         """One frame, (1, 3, H, W), dressed; an error where it is a picture and nobody is there to dress."""
         from mayfly.effects.library.fashion import garment_masks
 
         picture = frame[0]
-        poses, pose = smoothing.track_pose(memory.pose, picture, self._finder.pose(picture))
-        tracks, faces = smoothing.track_faces(memory.faces, picture, self._finder.faces(picture))
+        poses, pose = smoothing.track_pose(state.pose, picture, self._finder.pose(picture))
+        tracks, faces = smoothing.track_faces(state.faces, picture, self._finder.faces(picture))
         found: list[Garment] = []
         if pose is not None:
             parts: tuple[Part, ...] = ("upper", "lower") if params.garment == "full" else (params.garment,)
@@ -169,18 +169,18 @@ class Fashion(Effect[FashionParameters]):
                 garment_masks.wearer(pose, faces),
                 parts=parts,
                 whole=params.extent == "whole",
-                near={worn.garment.part: worn.garment.cloth for worn in memory.worn},
+                near={worn.garment.part: worn.garment.cloth for worn in state.worn},
             )
         if pose is None or not found:
             if not is_video and params.missing == "error":
                 raise NoPerson(
                     "nobody was found who wears this; choose a picture that shows the garment and its wearer's body"
                 )
-            return frame, _Memory(pose=poses, faces=tracks)
-        worn = tuple(_followed(memory.worn, frame, garment) for garment in found)
+            return frame, _State(pose=poses, faces=tracks)
+        worn = tuple(_followed(state.worn, frame, garment) for garment in found)
         if params.prompt is not None:
-            return _painted(frame, worn, params), _Memory()
-        return _dressed(frame, worn, pose, params), _Memory(pose=poses, faces=tracks, worn=worn)
+            return _painted(frame, worn, params), _State()
+        return _dressed(frame, worn, pose, params), _State(pose=poses, faces=tracks, worn=worn)
 
 
 def _is_neutral(params: FashionParameters) -> bool:

@@ -78,14 +78,14 @@ class Retouch(Effect[RetouchParameters]):
             _retouch(frame, finder.chosen(found, params.face, required=params.missing == "error"), params)
         return result
 
-    def apply_next(self, frames: Tensor, params: RetouchParameters, memory: Any) -> tuple[Tensor, Any]:
+    def apply_next(self, frames: Tensor, params: RetouchParameters, state: Any) -> tuple[Tensor, Any]:
         if not (params.touches or params.moves):
-            return frames.clone(), memory
+            return frames.clone(), state
         result = frames.clone()
         for frame in result.split(1):
-            memory, steady = smoothing.track_faces(memory, frame[0], self._finder.faces(frame[0], smallest=_SMALLEST))
+            state, steady = smoothing.track_faces(state, frame[0], self._finder.faces(frame[0], smallest=_SMALLEST))
             _retouch(frame, finder.chosen(steady, params.face, required=False), params)
-        return result, memory
+        return result, state
 
 
 def _retouch(frame: Tensor, faces: list[Face], params: RetouchParameters) -> None:

@@ -72,7 +72,7 @@ class SegmentParameters(Parameters):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class _Memory:
+class _State:
     """What is remembered of the frames before."""
 
     faces: smoothing.FaceTracks | None = None
@@ -112,23 +112,23 @@ class Segment(Effect[SegmentParameters]):
             return frames.clone()
         return torch.stack([self._shown(frame, params) for frame in frames])
 
-    def begin(self, params: SegmentParameters) -> _Memory:
-        return _Memory()
+    def begin(self, params: SegmentParameters) -> _State:
+        return _State()
 
-    def apply_next(self, frames: Tensor, params: SegmentParameters, memory: Any) -> tuple[Tensor, Any]:
+    def apply_next(self, frames: Tensor, params: SegmentParameters, state: Any) -> tuple[Tensor, Any]:
         if params.is_neutral:
-            return frames.clone(), memory
+            return frames.clone(), state
         results = []
         for frame in frames:
             faces: list[Face] = []
-            tracks = memory.faces
+            tracks = state.faces
             if _needs_faces(params):
                 tracks, faces = smoothing.track_faces(tracks, frame, self._finder.faces(frame, smallest=_SMALLEST))
             cut = self._cut(frame, finder.chosen(faces, params.face, required=False), params)
-            mask, alpha = smoothing.track_mask(memory.mask, frame, _opacity(cut, frame))
-            memory = _Memory(faces=tracks, mask=mask)
+            mask, alpha = smoothing.track_mask(state.mask, frame, _opacity(cut, frame))
+            state = _State(faces=tracks, mask=mask)
             results.append(_made(frame, _steady(cut, alpha), params, is_video=True))
-        return torch.stack(results), memory
+        return torch.stack(results), state
 
     def _shown(self, frame: Tensor, params: SegmentParameters) -> Tensor:
         """One picture, (3, H, W) uint8, as `apply` shows it. Raises NoFace, NoPerson."""

@@ -32,10 +32,10 @@ def error(frames, truth):
 def test_a_still_scene_becomes_steady_and_keeps_its_detail():
     still = scene().expand(14, -1, -1, -1)
     given = grainy(still)
-    shown, memory = temporal.steadied(given, None)
+    shown, state = temporal.steadied(given, None)
     assert flicker(shown[8:]) < 0.25 * flicker(given[8:])
     assert error(shown[-1], still[0]) < 0.5 * error(given[-1], still[0])
-    assert memory.frame.shape == (1, 3, 180, 320)
+    assert state.frame.shape == (1, 3, 180, 320)
 
 
 def test_the_first_frame_is_itself():
@@ -43,16 +43,16 @@ def test_the_first_frame_is_itself():
     assert torch.equal(temporal.steadied(given, None)[0], given)
 
 
-def test_in_parts_as_in_one_and_memory_is_left_alone():
+def test_in_parts_as_in_one_and_the_state_is_left_alone():
     given = grainy(scene().expand(7, -1, -1, -1))
     whole, _ = temporal.steadied(given, None)
-    first, memory = temporal.steadied(given[:3], None)
-    kept = memory.frame.clone(), memory.age.clone()
-    second, _ = temporal.steadied(given[3:], memory)
-    again, _ = temporal.steadied(given[3:], memory)
+    first, state = temporal.steadied(given[:3], None)
+    kept = state.frame.clone(), state.age.clone()
+    second, _ = temporal.steadied(given[3:], state)
+    again, _ = temporal.steadied(given[3:], state)
     assert torch.equal(torch.cat([first, second]), whole)
     assert torch.equal(second, again)
-    assert torch.equal(memory.frame, kept[0]) and torch.equal(memory.age, kept[1])
+    assert torch.equal(state.frame, kept[0]) and torch.equal(state.age, kept[1])
 
 
 @pytest.mark.parametrize("contrast", [0.03, 0.1, 0.4])
@@ -100,9 +100,9 @@ def test_a_cut_begins_anew():
 
 
 def test_another_size_begins_anew():
-    _, memory = temporal.steadied(grainy(scene()), None)
+    _, state = temporal.steadied(grainy(scene()), None)
     other = grainy(scene(90, 70))
-    assert torch.equal(temporal.steadied(other, memory)[0], other)
+    assert torch.equal(temporal.steadied(other, state)[0], other)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 3), (37, 1), (61, 83)])

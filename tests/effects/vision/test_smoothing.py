@@ -28,12 +28,12 @@ def moved(face, x, y=0.0, *, noise=0.0, seed=0):
     return dataclasses.replace(face, points=points, box=(left + x, top + y, right + x, bottom + y))
 
 
-def follow(found, frames=None, memory=None):
+def follow(found, frames=None, state=None):
     shown = []
     for index, faces in enumerate(found):
-        memory, out = smoothing.track_faces(memory, FRAME if frames is None else frames[index], faces)
+        state, out = smoothing.track_faces(state, FRAME if frames is None else frames[index], faces)
         shown.append(out)
-    return memory, shown
+    return state, shown
 
 
 def test_jitter_becomes_less_than_a_third(face):
@@ -84,58 +84,58 @@ def test_a_moving_face_is_followed(finder):
 
 
 def test_a_cut_forgets_within_one_frame(face):
-    memory, _ = follow([[face]] * 10)
+    state, _ = follow([[face]] * 10)
     # Even where the new scene's face overlaps the old one's.
     there = moved(face, 20)
-    _, shown = smoothing.track_faces(memory, OTHER_SCENE, [there])
+    _, shown = smoothing.track_faces(state, OTHER_SCENE, [there])
     assert (shown[0].points == there.points).all() and shown[0].number == 1
-    _, shown = smoothing.track_faces(memory, OTHER_SCENE, [])
+    _, shown = smoothing.track_faces(state, OTHER_SCENE, [])
     assert shown == []
 
 
 def test_a_jump_forgets_as_well(face):
-    memory, _ = follow([[face]] * 10)
+    state, _ = follow([[face]] * 10)
     there = moved(face, 250)
-    _, shown = smoothing.track_faces(memory, FRAME, [there])
+    _, shown = smoothing.track_faces(state, FRAME, [there])
     assert len(shown) == 1
     assert (shown[0].points == there.points).all() and shown[0].number == 1
 
 
 def test_a_flash_is_no_cut(face):
-    memory, _ = follow([[face]] * 10)
+    state, _ = follow([[face]] * 10)
     bright = (FRAME.to(torch.float32) / 255 * 0.5 + 0.5).clamp(0, 1)
-    _, shown = smoothing.track_faces(memory, bright, [moved(face, 0, noise=3)])
+    _, shown = smoothing.track_faces(state, bright, [moved(face, 0, noise=3)])
     assert np.abs(shown[0].points - face.points).mean() < 1
 
 
 def test_faces_keep_their_numbers(face):
     left, right = face, dataclasses.replace(moved(face, 200), number=2)
-    memory, _ = follow([[left, right]] * 5)
+    state, _ = follow([[left, right]] * 5)
     # The second is now found first, as if it were larger.
     swapped = [dataclasses.replace(right, number=1), dataclasses.replace(left, number=2)]
-    memory, shown = follow([swapped] * 5, memory=memory)
+    state, shown = follow([swapped] * 5, state=state)
     assert [one.number for one in shown[-1]] == [1, 2]
     assert shown[-1][0].box[0] < shown[-1][1].box[0]
     # The first leaves: the second stays the second, and a third person takes the free number.
-    memory, shown = follow([[right]] * (smoothing.HOLD + 2), memory=memory)
+    state, shown = follow([[right]] * (smoothing.HOLD + 2), state=state)
     assert [one.number for one in shown[-1]] == [2]
-    _, shown = smoothing.track_faces(memory, FRAME, [right, moved(face, 0, 200)])
+    _, shown = smoothing.track_faces(state, FRAME, [right, moved(face, 0, 200)])
     assert [one.number for one in shown] == [1, 2]
 
 
 def test_a_face_that_is_missed_for_a_moment_stays(face):
-    memory, _ = follow([[face]] * 5)
-    memory, shown = follow([[]] * (smoothing.HOLD + 2), memory=memory)
+    state, _ = follow([[face]] * 5)
+    state, shown = follow([[]] * (smoothing.HOLD + 2), state=state)
     assert [len(faces) for faces in shown] == [1] * smoothing.HOLD + [0, 0]
     assert np.abs(shown[0][0].points - face.points).max() < 0.01
 
 
 def test_what_is_remembered_is_not_written_to(face):
-    memory, _ = follow([[face]] * 5)
-    copy = memory.tracks[0].signal.value.copy()
-    one = follow([[moved(face, 9)]], memory=memory)[1][0][0]
-    other = follow([[moved(face, 9)]], memory=memory)[1][0][0]
-    assert (memory.tracks[0].signal.value == copy).all()
+    state, _ = follow([[face]] * 5)
+    copy = state.tracks[0].signal.value.copy()
+    one = follow([[moved(face, 9)]], state=state)[1][0][0]
+    other = follow([[moved(face, 9)]], state=state)[1][0][0]
+    assert (state.tracks[0].signal.value == copy).all()
     assert (one.points == other.points).all()
 
 
@@ -149,36 +149,36 @@ def test_a_start_in_the_middle_converges(face):
 
 def test_a_body_is_steady_followed_held_and_forgotten(finder):
     found = finder.pose(FRAME)
-    memory, shown = None, []
+    state, shown = None, []
     for seed in range(60):
         noise = np.random.default_rng(seed).normal(0, 3, (33, 2)).astype(np.float32)
-        memory, pose = smoothing.track_pose(memory, FRAME, dataclasses.replace(found, points=found.points + noise))
+        state, pose = smoothing.track_pose(state, FRAME, dataclasses.replace(found, points=found.points + noise))
         shown.append(pose.points)
     assert np.std(shown[15:], axis=0).mean() < 1
-    held, pose = smoothing.track_pose(memory, FRAME, None)
+    held, pose = smoothing.track_pose(state, FRAME, None)
     assert (pose.points == shown[-1]).all()
     for _ in range(smoothing.HOLD):
         held, pose = smoothing.track_pose(held, FRAME, None)
     assert pose is None
     elsewhere = dataclasses.replace(found, points=found.points + np.float32(30))
-    assert (smoothing.track_pose(memory, OTHER_SCENE, elsewhere)[1].points == elsewhere.points).all()
-    assert smoothing.track_pose(memory, OTHER_SCENE, None)[1] is None
+    assert (smoothing.track_pose(state, OTHER_SCENE, elsewhere)[1].points == elsewhere.points).all()
+    assert smoothing.track_pose(state, OTHER_SCENE, None)[1] is None
     far = dataclasses.replace(found, points=found.points + np.float32(2000))
-    assert (smoothing.track_pose(memory, FRAME, far)[1].points == far.points).all()
+    assert (smoothing.track_pose(state, FRAME, far)[1].points == far.points).all()
 
 
 def test_a_mask_is_steady_and_follows(finder):
     mask = finder.person(FRAME)
     draw = torch.Generator().manual_seed(0)
-    memory, shown = None, []
+    state, shown = None, []
     for _ in range(40):
         noisy = (mask * 0.8 + 0.1 + 0.05 * torch.randn(mask.shape, generator=draw)).clamp(0, 1)
-        memory, out = smoothing.track_mask(memory, FRAME, noisy)
+        state, out = smoothing.track_mask(state, FRAME, noisy)
         shown.append(out)
     assert torch.stack(shown[15:]).std(0).mean() < 0.05 / 2
     # Someone steps aside: after four frames the mask is there.
-    gone = memory
+    gone = state
     for _ in range(4):
         gone, out = smoothing.track_mask(gone, FRAME, mask.roll(100, 2))
     assert (out - mask.roll(100, 2)).abs().mean() < 0.05
-    assert torch.equal(smoothing.track_mask(memory, OTHER_SCENE, mask)[1], mask)
+    assert torch.equal(smoothing.track_mask(state, OTHER_SCENE, mask)[1], mask)
