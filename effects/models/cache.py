@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from cachetools import TTLCache
+
 GIB = 1024**3
-
-
-@dataclasses.dataclass
-class _Kept:
-    model: Any
-    size: int
-    used: float
 
 
 class ModelCache:
@@ -25,58 +19,50 @@ class ModelCache:
         self, *, most_bytes: int = 4 * GIB, idle: float = 600, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Keep at most `most_bytes` of models, and none that nobody took for `idle` seconds."""
-        self.most_bytes = most_bytes
-        self.idle = idle
-        self._clock = clock
-        self._kept: dict[Hashable, _Kept] = {}
+        # A model that is larger than all the room takes all of it.
+        self._kept: TTLCache[Hashable, tuple[Any, int]] = TTLCache(
+            most_bytes, idle, timer=clock, getsizeof=lambda kept: min(kept[1], most_bytes)
+        )
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
     def take(self, key: Hashable, load: Callable[[], tuple[Any, int]]) -> Any:
         """The model of a key; `load` gives it and its size in bytes when it is not there."""
         with self._lock:
-            kept = self._kept.pop(key, None)
-            if kept is None:
-                model, size = load()
-                kept = _Kept(model, size, 0)
-            kept.used = self._clock()
-            # Last in the order of use.
+            # What nobody took for long goes before more is loaded.
+            self._kept.expire()
+            kept = self._kept.get(key) or load()
+            # Set anew, for its time begins anew.
             self._kept[key] = kept
-            self._tidy()
             self._watch()
-            return kept.model
+            return kept[0]
 
     def tidy(self) -> None:
         """Let go of what nobody took for long."""
         with self._lock:
             self._timer = None
-            self._tidy()
+            self._kept.expire()
             self._watch()
 
     def release(self) -> bool:
         """Let go of everything, because memory is wanted; whether there was anything."""
         with self._lock:
-            held = bool(self._kept)
+            # What is let go of because its time is over counts as well.
+            held = bool(self._kept.expire()) or len(self._kept) > 0
             self._kept.clear()
             return held
 
     def __len__(self) -> int:
-        return len(self._kept)
+        with self._lock:
+            return len(self._kept)
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._kept
-
-    def _tidy(self) -> None:
-        now = self._clock()
-        for key in [key for key, kept in self._kept.items() if now - kept.used >= self.idle]:
-            del self._kept[key]
-        # The one that was just taken stays, whatever its size.
-        while len(self._kept) > 1 and sum(kept.size for kept in self._kept.values()) > self.most_bytes:
-            del self._kept[next(iter(self._kept))]
+        with self._lock:
+            return key in self._kept
 
     def _watch(self) -> None:
         if self._timer is None and self._kept:
-            self._timer = threading.Timer(self.idle, self.tidy)
+            self._timer = threading.Timer(self._kept.ttl, self.tidy)
             self._timer.daemon = True
             self._timer.start()
 

@@ -1,6 +1,7 @@
 """The cache of models: loaded when wanted, and let go of when idle, when there is no room, when memory is wanted."""
 
 import threading
+import weakref
 
 import pytest
 import torch
@@ -20,6 +21,10 @@ def clock():
             return self.now
 
     return Clock()
+
+
+class Weights:
+    """Can be pointed to weakly."""
 
 
 def loader(log, name, size=1):
@@ -63,6 +68,23 @@ def test_what_nobody_took_for_long_goes(clock):
     assert "a" not in cache and "b" in cache
 
 
+def test_what_is_taken_again_and_again_stays(clock):
+    cache, log = ModelCache(idle=60, clock=clock), []
+    for _ in range(4):
+        cache.take("a", loader(log, "a"))
+        clock.now += 40
+    assert log == ["a"]
+
+
+def test_what_nobody_took_for_long_goes_before_more_is_loaded(clock):
+    cache, held = ModelCache(idle=60, clock=clock), [Weights()]
+    gone = weakref.ref(held[0])
+    cache.take("a", lambda: (held.pop(), 1))
+    clock.now = 61
+    cache.take("b", lambda: (gone(), 1))
+    assert cache.take("b", loader([], "b")) is None
+
+
 def test_it_goes_by_itself():
     gone = threading.Event()
 
@@ -80,6 +102,13 @@ def test_release_lets_go_of_all(clock):
     cache.take("a", loader(log, "a"))
     assert cache.release()
     assert len(cache) == 0
+
+
+def test_release_tells_of_what_was_kept_for_too_long_as_well(clock):
+    cache = ModelCache(idle=60, clock=clock)
+    cache.take("a", loader([], "a"))
+    clock.now = 61
+    assert cache.release()
 
 
 def test_a_load_that_fails_leaves_nothing(clock):
