@@ -125,3 +125,78 @@ def test_every_file_is_named_as_one(name):
 def test_the_trial_of_an_encoder_reads_no_file():
     assert not [word for word in hardware.trial("h264_nvenc", 64, 48, "yuv420p") if word.startswith("file:")]
     assert "-nostdin" in hardware.trial("h264_nvenc", 64, 48, "yuv420p")
+
+
+def output(command):
+    """The options of what is written."""
+    last = len(command) - command[::-1].index("-i") + 1
+    words = command[last:]
+    return dict(zip(words[::2], words[1::2], strict=False))
+
+
+def joined(info, *, muxer="mp4", codec="h264", chapters=None, subtitles=None):
+    result = {"muxer": muxer, "codec": codec, "chapters": chapters, "subtitles": subtitles or {}}
+    return remux.join(Path("parts"), SOURCE, TARGET, info, LIMITS, first=0, **result)
+
+
+@pytest.mark.parametrize("name", ["encode", "cut", "join"])
+def test_no_text_of_the_source_goes_along(name):
+    written = output(commands(video())[name])
+    assert written["-map_chapters"] == "-1"
+    for what in ("",) if name == "cut" else (":g", ":s"):
+        assert written[f"-map_metadata{what}"] == "-1"
+
+
+@pytest.mark.parametrize("audio", [True, False])
+def test_chapters_come_from_the_last_input(audio):
+    info = dataclasses.replace(video(), start=Fraction(3, 2), audio=video().audio if audio else ())
+    command = joined(info, chapters=7)
+    *_, (options, named) = inputs(command)
+    assert (named, options["f"], options["protocol_whitelist"]) == ("pipe:7", "ffmetadata", "pipe")
+    # By the clock of the result, as the sound.
+    clocks = [command[place + 1] for place, word in enumerate(command) if word == "-itsoffset"]
+    assert clocks == ["-1.500000"] * (2 if audio else 1)
+    assert output(command)["-map_chapters"] == ("2" if audio else "1")
+
+
+def test_a_piece_is_cut_to_the_microsecond_above():
+    def cut(start, stop, demuxer="mov"):
+        command = remux.cut(SOURCE, TARGET, video(demuxer), LIMITS, start=start, stop=stop)
+        ((options, _),) = inputs(command)
+        return options.get("ss"), options.get("seek_timestamp"), output(command).get("-to"), output(command)
+
+    assert cut(Fraction(1, 3), Fraction(2, 3))[:3] == ("333334us", "1", "666667us")
+    assert cut(None, None)[:3] == (None, None, None)
+    copied = cut(None, None)[3]
+    assert (copied["-c"], copied["-f"]) == ("copy", "mov")
+    assert copied["-video_track_timescale"] == copied["-movie_timescale"] == "1000"
+    copied = cut(None, None, "matroska")[3]
+    assert [copied[name] for name in ("-c", "-f", "-avoid_negative_ts")] == ["copy", "matroska", "disabled"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "muxer", "tag"),
+    [("hevc", "mp4", "hvc1"), ("hevc", "mov", "hvc1"), ("hevc", "matroska", None), ("h264", "mp4", None)],
+)
+def test_hevc_has_the_tag_that_apple_takes(codec, muxer, tag):
+    written = output(joined(video(), codec=codec, muxer=muxer))
+    assert written.get("-tag:v") == tag
+    assert written.get("-movflags") == (None if muxer == "matroska" else "+faststart")
+
+
+@pytest.mark.parametrize(("muxer", "language"), [("mov", "ger"), ("mp4", "deu"), ("matroska", "deu")])
+def test_languages_are_named_as_the_container_does(muxer, language):
+    info = dataclasses.replace(
+        video(),
+        audio=(Track(index=1, codec="aac", language="deu"),),
+        subtitles=(Track(index=3, codec="subrip", language="deu"), Track(index=4, codec="subrip", language="fra")),
+    )
+    written = output(joined(info, muxer=muxer, subtitles={4: "mov_text", 3: "copy"}))
+    assert written["-metadata:s:a:0"] == written["-metadata:s:s:1"] == f"language={language}"
+    assert written["-metadata:s:s:0"] == "language=fra"
+    assert (written["-c:s:0"], written["-c:s:1"]) == ("mov_text", "copy")
+
+
+def test_what_reads_headers_may_use_little():
+    found = ffmpeg.PROBE_RESOURCES
+    assert (found.memory, found.cpu_seconds, found.file_bytes) == (2 * 1024**3, 20, 0)

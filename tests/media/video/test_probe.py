@@ -8,7 +8,16 @@ import pytest
 
 from mayfly.media.children import confinement, process
 from mayfly.media.children.confinement import Access
-from mayfly.media.errors import DamagedMedia, DiskFull, EmptyFile, MediaToolError, TooLarge, UnsupportedMedia, WrongKind
+from mayfly.media.errors import (
+    DamagedMedia,
+    DiskFull,
+    EmptyFile,
+    MediaTimeout,
+    MediaToolError,
+    TooLarge,
+    UnsupportedMedia,
+    WrongKind,
+)
 from mayfly.media.limits import Limits
 from mayfly.media.video import ffmpeg_errors, ffprobe, probe
 from tests.media import clips
@@ -131,6 +140,16 @@ def test_failures_are_told_apart_and_quote_nothing():
         (1, "/secret/name.mp4: No space left on device", MediaToolError),
         (1, "/secret/name.mp4: Cannot allocate memory", TooLarge),
         (-9, "", MediaToolError),
+        (1, "Disk quota exceeded", MediaToolError),
+        (1, "Input/output error", MediaToolError),
+        (1, "Too many open files", MediaToolError),
+        (1, "Resource temporarily unavailable", MediaToolError),
+        (-signal.SIGXCPU, "", MediaTimeout),
+        (128 + signal.SIGXCPU, "", MediaTimeout),
+        (1, "/secret/name.mp4: Codec (ffv1) not on whitelist 'h264'", UnsupportedMedia),
+        (1, "5000x5000 exceeds specified max pixel count 100", TooLarge),
+        (1, "[IMGUTILS] Picture size 9999x9999 is invalid", TooLarge),
+        (1, "picture size 9999x9999 is invalid", TooLarge),
         (-11, "", DamagedMedia),
     ]:
         error = ffmpeg_errors.failure(code, [line])
@@ -138,5 +157,25 @@ def test_failures_are_told_apart_and_quote_nothing():
         assert "secret" not in str(error)
     assert type(ffmpeg_errors.encoder_failure(1, ["No space left on device"])) is DiskFull
     assert type(ffmpeg_errors.encoder_failure(-signal.SIGXFSZ, [])) is DiskFull
+    for text in ("Disk quota exceeded", "File too large"):
+        assert type(ffmpeg_errors.encoder_failure(1, ["first", text, "last"])) is DiskFull
     assert type(ffmpeg_errors.encoder_failure(1, ["Cannot allocate memory"])) is MediaToolError
-    assert type(ffmpeg_errors.encoder_failure(1, ["Invalid data found when processing input"])) is DamagedMedia
+    for text in ("Invalid data found when processing input", "partial file", "Header invalid, broken"):
+        assert type(ffmpeg_errors.encoder_failure(1, ["first", text, "last"])) is DamagedMedia
+        # Who was killed said that before.
+        assert type(ffmpeg_errors.encoder_failure(-9, [text])) is MediaToolError
+
+
+def test_what_a_child_says_counts_when_it_has_failed():
+    assert ffmpeg_errors.check(process.Finished(0, b"out", ["Invalid data found"])) == b"out"
+    with pytest.raises(DamagedMedia):
+        ffmpeg_errors.check(process.Finished(1, b"out", ["Invalid data found"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("30000/1001", Fraction(30000, 1001)), ("16:9", Fraction(16, 9)), ("25/1", 25)]
+    + [(text, 7) for text in (None, "", "x", "0/1", "1/0", "0:0", "1/2/3", "-1/2", "25")],
+)
+def test_ratios(text, value):
+    assert ffprobe.rational(text, Fraction(7)) == value
