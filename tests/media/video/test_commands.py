@@ -100,7 +100,9 @@ def test_what_is_no_upload_is_our_own(name, demuxer):
             assert options["format"] == "matroska" if "format" in options else options["f"] == "matroska"
         else:
             assert named == "file:parts"
-            assert (options["protocol_whitelist"], options["f"]) == ("file", "concat")
+            assert (options["protocol_whitelist"], options["f"], options["safe"]) == ("file", "concat", "0")
+            # What is wrong in a part is an end, and its timestamps are its own.
+            assert {"xerror", "copyts"} <= set(options)
 
 
 def test_chapters_are_read_from_a_pipe_of_our_own():
@@ -145,6 +147,23 @@ def test_no_text_of_the_source_goes_along(name):
     assert written["-map_chapters"] == "-1"
     for what in ("",) if name == "cut" else (":g", ":s"):
         assert written[f"-map_metadata{what}"] == "-1"
+
+
+def test_timestamps_are_the_sources_in_every_step():
+    for name in ("decode", "encode", "cut", "join"):
+        first, *_ = inputs(commands(video())[name])
+        assert "copyts" in first[0], name
+    info = dataclasses.replace(video(), start=Fraction(3, 2))
+    written = output(joined(info))
+    assert written["-bsf:v"] == "setts=pts=PTS+-1500:dts=max(DTS+-1500\\,PREV_OUTDTS+1):duration=100"
+    assert written["-c:v"] == "copy"
+
+
+def test_what_is_encoded_has_its_pixels_and_no_encoders_words():
+    written = output(commands(video())["encode"])
+    assert "format=yuv420p" in written["-vf"].split(",")
+    # The units of H.264 in which x264 writes how it was called.
+    assert written["-bsf:v"].startswith("filter_units=remove_types=6,")
 
 
 @pytest.mark.parametrize("audio", [True, False])
