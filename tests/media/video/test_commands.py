@@ -122,6 +122,7 @@ def test_every_file_is_named_as_one(name):
     command = commands(video())[name]
     assert not [word for word in command if word.startswith(("in/", "out/", "parts"))]
     assert command[0] in ("ffmpeg", "ffprobe")
+    assert command[command.index("-v") + 1] == "error"
 
 
 def test_the_trial_of_an_encoder_reads_no_file():
