@@ -23,6 +23,7 @@ BUSY_TIMEOUT_MS = 30_000
 EMPTYING_MS = 2_000
 ALONE_MS = 50
 CONNECTIONS = 12  # of a process whose threads are its user's: uploads, each with its sign of life, and whoever waits
+UNDEFINED_TABLE = "42P01"  # PostgreSQL's
 IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, which would double small transactions
 
 
@@ -129,6 +130,8 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
     if isinstance(context.original_exception, sqlite3.OperationalError):
         # Of SQLite's, one kind is a statement that is wrong.
         kinds = kinds if context.original_exception.sqlite_errorcode != sqlite3.SQLITE_ERROR else ()
+    if _is_no_database_of_ours(context.original_exception):
+        kinds = (sa.exc.DBAPIError,)
     reason = _reason(context.original_exception)
     if not isinstance(context.original_exception, sqlite3.Error):
         from mayfly.db import postgres
@@ -141,6 +144,14 @@ def _translate(context: sa.engine.ExceptionContext) -> None:
     if isinstance(error, sa.exc.DBAPIError):
         # Its own text was made of the driver's, before that was stripped.
         raise type(error)(error.statement, None, context.original_exception, hide_parameters=True)
+
+
+def _is_no_database_of_ours(error: BaseException) -> bool:
+    """Whether there is something else in the database's place: no tables, or no database's file."""
+    if isinstance(error, sqlite3.Error):
+        damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+        return damaged or str(error).startswith("no such table")
+    return getattr(error, "sqlstate", None) == UNDEFINED_TABLE
 
 
 def _full(error: BaseException, engine: sa.Engine | None) -> str | None:
@@ -159,6 +170,8 @@ def _full(error: BaseException, engine: sa.Engine | None) -> str | None:
 def _reason(error: BaseException) -> str:
     """A sentence; the driver's own may hold an address or a value."""
     said = str(error).lower()
+    if _is_no_database_of_ours(error):
+        return "the database's tables are gone, or it is damaged: put it back, and start what uses it again"
     if isinstance(error, sqlite3.Error):
         if "readonly" in said:
             return "the database in MAYFLY_HOME cannot be written; check its owner and rights"

@@ -5,6 +5,7 @@ StateError
 ├── NotReady          not_ready           the job has no result yet
 ├── KeyTaken         idempotency_conflict   an idempotency key came with another request before
 ├── Overloaded        overloaded          as many jobs or bytes wait as may; carries when to come back
+├── DatabaseTooNew    database_too_new    its tables are those of a newer Mayfly
 ├── ResultGone        result_gone         the result was destroyed when its time was over
 ├── UploadAbandoned   upload_abandoned    a job's error: its upload was not completed; never raised
 └── DatabaseMissing   database_unreachable
@@ -59,6 +60,16 @@ class ResultGone(StateError):
 
     code = "result_gone"
     remedy = "Submit the upload again, and fetch the result in time."
+
+
+class DatabaseTooNew(StateError):
+    """The database's tables are those of a newer Mayfly."""
+
+    code = "database_too_new"
+    remedy = "Install the version of Mayfly that the others on this database have."
+
+    def __init__(self, text: str = "the database is of a newer Mayfly: update this one") -> None:
+        super().__init__(text)
 
 
 class UploadAbandoned(StateError):

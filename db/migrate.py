@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from mayfly.db import engine as engines
 from mayfly.db import patience
+from mayfly.db.errors import DatabaseTooNew
 
 HEAD = "0005"
 """The newest revision; known without alembic, so that a producer's start stays quick. A test compares them."""
@@ -20,7 +21,7 @@ _LOCK = 7_102_025  # any number that no other program takes on this database
 
 
 def ensure(engine: sa.Engine) -> None:
-    """Upgrade the database unless it is at HEAD already. Raises DatabaseMissing."""
+    """Upgrade the database unless it is at HEAD already. Raises DatabaseMissing, DatabaseTooNew."""
     if revision(engine) == HEAD:
         return
     with patience.unhurried(), _exclusive(engine), engine.begin() as connection:
@@ -36,9 +37,10 @@ def revision(engine: sa.Engine) -> str | None:
 
 
 def upgrade(connection: sa.Connection, target: str = "head") -> None:
-    """Run the migrations up to `target` on this connection."""
+    """Run the migrations up to `target` on this connection. Raises DatabaseTooNew."""
     import alembic.command
     import alembic.config
+    import alembic.util
 
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -48,7 +50,11 @@ def upgrade(connection: sa.Connection, target: str = "head") -> None:
 
         postgres.lift_limits(connection)
         connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    alembic.command.upgrade(config, target)
+    try:
+        alembic.command.upgrade(config, target)
+    except alembic.util.CommandError:
+        # It finds no way from a revision that it does not know.
+        raise DatabaseTooNew from None
 
 
 @contextlib.contextmanager

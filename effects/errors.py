@@ -3,6 +3,7 @@
 EffectError
 ├── UnknownEffect        unknown_effect      no effect has this name
 ├── InvalidParameters    invalid_parameters  unknown, mistyped or out of range
+├── NoEffectModule       no_effect_module    a module of effects that settings name is not there
 ├── DuplicateEffect      duplicate_effect    two effects claim one name (a programming error)
 ├── WeightsError         bad_weights         missing, or not the bytes that the manifest names
 ├── UnknownModel         unknown_model       no model of this name is installed, or not one of this kind
@@ -33,6 +34,13 @@ class InvalidParameters(EffectError):
 
     code = "invalid_parameters"
     remedy = "Mend the parameters that the text names; `mayfly effects` lists them with their bounds."
+
+
+class NoEffectModule(EffectError):
+    """A module of effects that the settings name is not there."""
+
+    code = "no_effect_module"
+    remedy = "Mend MAYFLY_EFFECT_MODULES, or install what has the module."
 
 
 class DuplicateEffect(EffectError):

@@ -11,7 +11,7 @@ import pydantic
 
 from mayfly.effects import library
 from mayfly.effects.contract import AnyEffect, Declaration, Parameters
-from mayfly.effects.errors import DuplicateEffect, InvalidParameters, UnknownEffect
+from mayfly.effects.errors import DuplicateEffect, InvalidParameters, NoEffectModule, UnknownEffect
 
 E = TypeVar("E", bound=type[AnyEffect])
 
@@ -29,11 +29,21 @@ def register(effect: E) -> E:
 
 
 def load(modules: Iterable[str] = ()) -> Mapping[str, type[AnyEffect]]:
-    """Import the library and the further modules, and return every effect by name, in alphabetical order."""
+    """Import the library and the further modules, and return every effect by name, in alphabetical order.
+
+    Raises:
+        NoEffectModule: one of the further modules is not there.
+    """
     for module in pkgutil.iter_modules(library.__path__):
         importlib.import_module(f"{library.__name__}.{module.name}")
     for name in modules:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            # Not one that the module itself imports.
+            if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+                raise NoEffectModule("MAYFLY_EFFECT_MODULES names a module that is not there") from None
+            raise
     return dict(sorted(_effects.items()))
 
 
@@ -46,7 +56,7 @@ def find(name: str) -> type[AnyEffect]:
     """The class of one effect. Raises UnknownEffect."""
     try:
         return load()[name]
-    except KeyError:
+    except (KeyError, TypeError):
         raise UnknownEffect(f"there is no effect of this name; there are: {', '.join(load())}") from None
 
 
@@ -58,6 +68,8 @@ def parameters(name: str, given: Mapping[str, Any]) -> Parameters:
         InvalidParameters: a parameter is unknown, of the wrong type or out of bounds; the message names each
             parameter and its bounds, never the given value.
     """
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise InvalidParameters("parameters are a mapping of names, which are text, to values")
     try:
         return declaration(name).parameters.model_validate(dict(given))
     except pydantic.ValidationError as error:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mayfly.client.source import Source as Source
     from mayfly.db.errors import DatabaseFull as DatabaseFull
     from mayfly.db.errors import DatabaseMissing as DatabaseMissing
+    from mayfly.db.errors import DatabaseTooNew as DatabaseTooNew
     from mayfly.db.errors import KeyTaken as KeyTaken
     from mayfly.db.errors import NotReady as NotReady
     from mayfly.db.errors import Overloaded as Overloaded
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from mayfly.effects.errors import DuplicateEffect as DuplicateEffect
     from mayfly.effects.errors import EffectError as EffectError
     from mayfly.effects.errors import InvalidParameters as InvalidParameters
+    from mayfly.effects.errors import NoEffectModule as NoEffectModule
     from mayfly.effects.errors import NoFace as NoFace
     from mayfly.effects.errors import NoPerson as NoPerson
     from mayfly.effects.errors import UnknownEffect as UnknownEffect
@@ -90,6 +92,7 @@ _HOMES = {
     "DamagedMedia": "mayfly.media.errors",
     "DatabaseFull": "mayfly.db.errors",
     "DatabaseMissing": "mayfly.db.errors",
+    "DatabaseTooNew": "mayfly.db.errors",
     "DeviceEffect": "mayfly.client.errors",
     "DiskFull": "mayfly.media.errors",
     "DuplicateEffect": "mayfly.effects.errors",
@@ -111,6 +114,7 @@ _HOMES = {
     "MediaError": "mayfly.media.errors",
     "MediaTimeout": "mayfly.media.errors",
     "MediaToolError": "mayfly.media.errors",
+    "NoEffectModule": "mayfly.effects.errors",
     "NoFace": "mayfly.effects.errors",
     "NoPerson": "mayfly.effects.errors",
     "NoSpace": "mayfly.errors",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,7 +17,7 @@ from mayfly.client.notices import Notices, OnNotice
 from mayfly.client.request import Wanted
 from mayfly.client.services import Services
 from mayfly.client.source import Source, opened
-from mayfly.client.waiting import Waiting
+from mayfly.client.waiting import Waiting, end_of
 from mayfly.db import assets, history, jobs, room
 from mayfly.db.errors import UnknownJob
 from mayfly.db.rows import AssetRow, JobRow, ReceiptRow
@@ -32,6 +31,8 @@ from mayfly.purge import sweeper
 from mayfly.purge.policy import Policy
 from mayfly.settings import Settings
 from mayfly.tasks import inline, limits
+
+T = TypeVar("T")
 
 
 class Client:
@@ -48,7 +49,11 @@ class Client:
             settings: where everything is.
             on_notice: gets a sentence, from any thread, when a call waits for something for more than a few seconds.
         """
-        self.settings = settings or Settings()
+        if not isinstance(settings, Settings | None):
+            raise TypeError("settings are a mayfly.Settings, or None for those of the environment")
+        if on_notice is not None and not callable(on_notice):
+            raise TypeError("on_notice is a function that takes a sentence, or None")
+        self.settings = Settings() if settings is None else settings
         self._on_notice = on_notice
         self._policy = Policy.of(self.settings)
         self._limits = limits.of(self.settings)
@@ -104,7 +109,7 @@ class Client:
             WaitTimeout: the source gave nothing, and `timeout` was over.
             MayflyError: nothing is queued; `code` and text say why.
         """
-        end = _end_of(timeout)
+        end = end_of(timeout)
         wanted = Wanted.check(
             effect, params, owner=owner, consent=consent, key=idempotency_key, output=output, preview=preview
         )
@@ -115,7 +120,7 @@ class Client:
 
     def submit_many(
         self,
-        sources: Sequence[Source],
+        sources: Iterable[Source],
         effect: str,
         params: Mapping[str, Any] | None = None,
         *,
@@ -136,7 +141,10 @@ class Client:
                 position of the one that was refused.
         """
         wanted = Wanted.check(effect, params, owner=owner, consent=consent, output=output, preview=preview)
-        end = _end_of(timeout)
+        end = end_of(timeout)
+        if isinstance(sources, str | bytes | os.PathLike) or hasattr(sources, "read"):
+            raise TypeError("submit_many takes several sources; for one there is submit")
+        sources = _several(sources, "submit_many takes several sources, such as a list of paths")
         with Notices(self._on_notice) as notices:
             for position, source in enumerate(sources, 1):
                 notices.on(upload.SOURCE)
@@ -182,7 +190,10 @@ class Client:
             UnknownJob: one of them does not exist.
             WaitTimeout: some were not finished in `timeout` seconds, or the database was away at their end; they go on.
         """
-        engine, job_ids = self._engine, {_id(job) for job in submitted}
+        if isinstance(submitted, str | uuid.UUID | Job):
+            raise TypeError("as_completed takes several jobs; for one there is wait")
+        named = _several(submitted, "as_completed takes several jobs, such as a list of them")
+        engine, job_ids = self._engine, {_id(job) for job in named}
         with Waiting(self._on_notice, timeout) as until:
             yield from waiting.completed(engine, job_ids, until)
 
@@ -212,7 +223,7 @@ class Client:
         Raises:
             As `result`.
         """
-        return results.previews(self._services, _id(job), Path(folder))
+        return results.previews(self._services, _id(job), folder)
 
     def cancel(self, job: Job | str | uuid.UUID) -> Job:
         """Cancel a job and destroy its assets; a worker that has it stops within seconds.
@@ -282,8 +293,11 @@ class Client:
         return self._services.store
 
 
-def _end_of(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+def _several(given: Iterable[T], text: str) -> list[T]:
+    """What somebody gives, as a list. Raises TypeError with this text when it is not several."""
+    if not isinstance(given, Iterable):
+        raise TypeError(text)
+    return list(given)
 
 
 def _id(job: Job | str | uuid.UUID) -> uuid.UUID:

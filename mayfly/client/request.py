@@ -48,14 +48,18 @@ class Wanted:
         output: Output | None = None,
         preview: bool = False,
     ) -> Self:
-        """Raises UnknownEffect, InvalidParameters, DeviceEffect, InvalidReference."""
+        """Raises UnknownEffect, InvalidParameters, DeviceEffect, InvalidReference, TypeError."""
         declared = registry.declaration(effect)
         if declared.locality is Locality.DEVICE:
             raise DeviceEffect("this effect runs where the photo is; nothing is uploaded for it")
-        parameters = registry.parameters(effect, params or {})
+        parameters = registry.parameters(effect, {} if params is None else params)
         for name, value in (("owner", owner), ("consent", consent), ("idempotency_key", key)):
             if value is not None and not _is_reference(value):
                 raise InvalidReference(f"{name} is printable text of 1 to {MAX_REFERENCE} characters")
+        if output is not None and not isinstance(output, Output):
+            raise TypeError("output is a mayfly.Output, or None")
+        if not isinstance(preview, bool):
+            raise TypeError("preview is True or False")
         wishes = _wishes(output, preview=preview)
         return cls(declared=declared, parameters=parameters, owner=owner, consent=consent, key=key, output=wishes)
 
@@ -64,7 +68,7 @@ class Wanted:
         header says it. Raises InvalidSource, MediaError, InvalidParameters.
         """
         start = stream.tell()
-        found = sniff(source.read(stream, HEAD_BYTES))
+        found = sniff(stream.read(HEAD_BYTES))
         stream.seek(start)
         if found.kind not in self.declared.media:
             wanted = " or ".join(sorted(self.declared.media))

@@ -19,6 +19,8 @@ from mayfly.db.states import AssetState, Retention, State
 from mayfly.effects.contract import Media
 from mayfly.errors import MayflyError
 
+NO_TARGET = "the result is written to a path or to a binary stream: give one of them"
+
 Target = str | os.PathLike[str] | BinaryIO
 
 
@@ -48,18 +50,18 @@ def fetch(services: Services, job_id: uuid.UUID, target: Target) -> None:
     key = asset(services, job_id).key
     assert key is not None
     if isinstance(target, str | os.PathLike):
-        _write(services, key, Path(target))
+        _write(services, key, _path(target))
     else:
         services.store.write_to(key, _Checked.wrap(target))
 
 
-def previews(services: Services, job_id: uuid.UUID, folder: Path) -> list[Path]:
+def previews(services: Services, job_id: uuid.UUID, folder: str | os.PathLike[str]) -> list[Path]:
     """Write a job's previews into a folder, under their names."""
-    found, written = finished(services, job_id), []
+    found, place, written = finished(services, job_id), _path(folder), []
     for one in assets.of_job(services.engine, job_id):
         if one.retention is Retention.PREVIEW and one.state is AssetState.STORED and one.key is not None:
             still = one.suffix == ".jpg" and found.media == Media.VIDEO
-            path = folder / f"{'poster' if still else 'comparison'}{one.suffix}"
+            path = place / f"{'poster' if still else 'comparison'}{one.suffix}"
             _write(services, one.key, path)
             written.append(path)
     return written
@@ -73,8 +75,16 @@ class _Checked:
 
     def write(self, data: bytes) -> int:
         """As the stream's own. Raises InvalidTarget."""
-        with _checked():
-            return self._stream.write(data)
+        try:
+            with _checked():
+                return self._stream.write(data)
+        except (AttributeError, TypeError):
+            raise InvalidTarget(NO_TARGET) from None
+        except (MayflyError, MemoryError):
+            raise
+        except Exception as error:
+            # A mistake of whoever wrote the stream, who will want to see where.
+            raise InvalidTarget("the stream failed when the result was written to it") from error
 
     @classmethod
     def wrap(cls, stream: BinaryIO) -> BinaryIO:
@@ -91,15 +101,23 @@ def _checked() -> Iterator[None]:
         raise InvalidTarget(f"the result cannot be written there{f': {reason}' if reason else ''}") from None
 
 
+def _path(given: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(given)
+    except TypeError:
+        raise InvalidTarget(NO_TARGET) from None
+
+
 def _write(services: Services, key: str, path: Path) -> None:
     """Write an object to a file, which appears whole or not at all."""
     store = services.store
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    with _checked():
+        part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with _checked():
             with part.open("wb") as file:
                 store.write_to(key, _Checked.wrap(file))
             part.replace(path)
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             part.unlink()

@@ -24,13 +24,24 @@ POLL_LAST_SECONDS = 0.5
 T = TypeVar("T")
 
 
+def end_of(timeout: float | None) -> float | None:
+    """The moment by time.monotonic() that is so many seconds from now; None for None. Raises TypeError, ValueError."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError("a timeout is a number of seconds, or None for no end")
+    if not timeout >= 0:
+        raise ValueError("a timeout is at least 0 seconds")
+    return time.monotonic() + timeout
+
+
 class Waiting:
     """One wait, entered while it lasts."""
 
     def __init__(self, tell: OnNotice | None, timeout: float | None) -> None:
-        """For `timeout` seconds from now; None: without an end."""
+        """For `timeout` seconds from now; None: without an end. Raises TypeError, ValueError."""
         self._notices = Notices(tell)
-        self._end = None if timeout is None else time.monotonic() + timeout
+        self._end = end_of(timeout)
 
     def __enter__(self) -> Self:
         self._notices.__enter__()

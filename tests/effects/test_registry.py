@@ -4,7 +4,7 @@ import pytest
 
 from mayfly.effects import registry
 from mayfly.effects.contract import Declaration, Effect, Parameters
-from mayfly.effects.errors import DuplicateEffect, InvalidParameters, UnknownEffect
+from mayfly.effects.errors import DuplicateEffect, InvalidParameters, NoEffectModule, UnknownEffect
 
 
 class Nothing(Parameters):
@@ -35,8 +35,15 @@ def test_the_library_and_further_modules_in_alphabetical_order():
 
 
 def test_a_module_that_is_not_there_is_an_error():
-    with pytest.raises(ModuleNotFoundError):
+    with pytest.raises(NoEffectModule):
         registry.load(["no.such.module"])
+
+
+def test_what_a_module_lacks_is_named(tmp_path, monkeypatch):
+    (tmp_path / "lacking_effects.py").write_text("import no_such_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        registry.load(["lacking_effects"])
 
 
 def test_a_name_is_taken_once():

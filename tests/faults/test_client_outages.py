@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import time
@@ -58,6 +59,36 @@ def test_a_database_that_goes_away_in_mid_submit_is_waited_for(lines: Lines, pho
         job = client.submit(Source(photo.read_bytes(), database.away), "pass-through")
     assert job.state is State.QUEUED
     assert told == [WAITING, OVER]
+
+
+def test_a_database_that_dies_between_two_calls_is_said_by_each(
+    lines: Lines, photo: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(upload, "PATIENCE_SECONDS", 0.5)
+    with producer(lines) as client:
+        job = client.submit(photo, "pass-through")
+        lines.proxies["database"].away()
+        for call in (
+            lambda: client.submit(photo, "pass-through", idempotency_key="k"),
+            lambda: client.submit_many([photo, photo], "pass-through"),
+            lambda: client.status(job),
+            lambda: client.jobs(),
+            lambda: client.result(job, io.BytesIO()),
+            lambda: client.result_suffix(job),
+            lambda: client.previews(job, "."),
+            lambda: client.cancel(job),
+            lambda: client.assets(job),
+            lambda: client.receipts(job),
+            client.sweep,
+            client.sweeping,
+            client.held,
+            client.overdue,
+            client.counted,
+        ):
+            with pytest.raises(DatabaseMissing):
+                call()
+        lines.proxies["database"].back()
+        assert client.status(job) == job
 
 
 def test_a_submit_that_is_in_doubt_says_so(lines: Lines, photo: Path, monkeypatch: pytest.MonkeyPatch):
