@@ -248,10 +248,45 @@ def unfinished(engine: sa.Engine) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def recent(engine: sa.Engine, *, limit: int) -> list[JobRow]:
-    """The newest jobs, newest first."""
+def recent(
+    engine: sa.Engine,
+    *,
+    limit: int,
+    owner: str | None = None,
+    key: str | None = None,
+    state: State | None = None,
+    after: tuple[datetime.datetime, uuid.UUID] | None = None,
+) -> list[JobRow]:
+    """The newest jobs, newest first.
+
+    Args:
+        engine: the database.
+        limit: at most so many.
+        owner: of this one alone.
+        key: the one job of this idempotency key of the owner, or of nobody where there is no owner.
+        state: in this state alone.
+        after: when the last job of the page before was created, and its id.
+    """
+    query = sa.select(JOBS).order_by(JOBS.c.created_at.desc(), JOBS.c.id.desc()).limit(limit)
+    if key is not None:
+        query = query.where(JOBS.c.idempotency_key == key)
+    if owner is not None:
+        query = query.where(JOBS.c.owner == owner)
+    elif key is not None:
+        query = query.where(JOBS.c.owner.is_(None))
+    if state is not None:
+        query = query.where(JOBS.c.state == state.value)
+        # Which index serves is said as well. Of those that are done nothing is, for most are.
+        if not state.final:
+            query = query.where(literal.is_unfinished(JOBS))
+        elif state is not State.DONE:
+            query = query.where(literal.has_no_result(JOBS))
+    if after is not None:
+        last = (
+            sa.literal(value, column.type) for value, column in zip(after, (JOBS.c.created_at, JOBS.c.id), strict=True)
+        )
+        query = query.where(sa.tuple_(JOBS.c.created_at, JOBS.c.id) < sa.tuple_(*last))
     with engines.reading(engine) as connection:
-        query = sa.select(JOBS).order_by(JOBS.c.created_at.desc()).limit(limit)
         return [JobRow.read(row) for row in connection.execute(query)]
 
 

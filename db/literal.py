@@ -22,6 +22,11 @@ def is_unfinished(table: sa.Table) -> sa.ColumnElement[bool]:
     return _column(table).in_([_literal(state) for state in UNFINISHED])
 
 
+def has_no_result(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether a job has ended without a result."""
+    return _column(table).in_([_literal(State.FAILED), _literal(State.CANCELLED)])
+
+
 def exists(table: sa.Table | sa.Alias) -> sa.ColumnElement[bool]:
     """Whether an asset's bytes exist, or may."""
     return _column(table) != _literal(AssetState.DESTROYED)

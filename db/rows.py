@@ -37,6 +37,7 @@ class JobRow:
     parameters: dict[str, Any] | None
     output: dict[str, Any] | None
     video: dict[str, Any] | None
+    owner: str | None = dataclasses.field(repr=False)
 
     @classmethod
     def read(cls, row: sa.Row[Any]) -> Self:

@@ -26,6 +26,7 @@ NAMING = {
 # What partial indexes hold; mayfly.db.literal writes a query's conditions in the same words, so that planners prove
 # them.
 IS_UNFINISHED = f"state IN ({', '.join(repr(state.value) for state in UNFINISHED)})"
+HAS_NO_RESULT = f"state IN ('{State.FAILED.value}', '{State.CANCELLED.value}')"
 IS_QUEUED = f"state = '{State.QUEUED.value}'"
 EXISTS = f"state <> '{AssetState.DESTROYED.value}'"
 
@@ -82,7 +83,10 @@ class Job(Base):
     fingerprint: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))  # of what came under the key
 
     __table_args__ = (
-        sa.Index(None, "created_at"),
+        # What mayfly.db.jobs.recent asks for, page by page: of all, of those without a result, of an owner.
+        sa.Index(None, "created_at", "id"),
+        _some("state", "created_at", "id", where=HAS_NO_RESULT),
+        _some("owner", "created_at", "id", where="owner IS NOT NULL"),
         # Holds all that mayfly.db.backlog asks for.
         _some("owner", "input_bytes", "created_at", where=IS_UNFINISHED),
         _some("sent_at", "created_at", where=IS_QUEUED),

@@ -13,6 +13,7 @@ from mayfly.cli import console, progress
 from mayfly.cli.console import people
 from mayfly.client.errors import WaitTimeout
 from mayfly.db import patience
+from mayfly.db.states import State
 from mayfly.effects import registry
 
 if TYPE_CHECKING:
@@ -54,15 +55,22 @@ def effects(json: Json = False) -> None:
 
 def status(
     job: Annotated[list[str] | None, typer.Argument(metavar="[JOB...]")] = None,
+    owner: Annotated[str | None, typer.Option(help="without ids: of this owner alone")] = None,
+    state: Annotated[State | None, typer.Option(help="without ids: in this state alone")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="without ids: at most so many")] = 20,
+    after: Annotated[str | None, typer.Option(metavar="JOB", help="without ids: what comes after this one")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="follow until all are finished")] = False,
     timeout: Timeout = None,
     json: Json = False,
 ) -> None:
-    """Show jobs; without an id the newest ones."""
+    """Show jobs; without an id the newest ones, newest first."""
     over: WaitTimeout | None = None
     end = None if timeout is None else time.monotonic() + timeout
     with patience.until(end), console.client() as client:
-        found = [client.status(one) for one in job] if job else client.jobs(limit=20)
+        if job:
+            found = [client.status(one) for one in job]
+        else:
+            found = client.jobs(owner=owner, state=state, limit=limit, after=after)
         if watch and found:
             found, over = _watched(client, found, timeout)
     if json:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from mayfly.client import many, results, upload, waiting
 from mayfly.client.job import Job
 from mayfly.client.notices import Notices, OnNotice
-from mayfly.client.request import Wanted
+from mayfly.client.request import Wanted, check_references
 from mayfly.client.services import Services
 from mayfly.client.source import Source, opened
 from mayfly.client.waiting import Waiting, end_of
@@ -31,6 +31,8 @@ from mayfly.purge import sweeper
 from mayfly.purge.policy import Policy
 from mayfly.settings import Settings
 from mayfly.tasks import inline, limits
+
+MOST_JOBS = 1000  # of a page
 
 T = TypeVar("T")
 
@@ -161,9 +163,44 @@ class Client:
         """A job as it is now. Raises UnknownJob."""
         return Job.of(jobs.get(self._engine, _id(job)))
 
-    def jobs(self, *, limit: int = 50) -> list[Job]:
-        """The newest jobs, newest first."""
-        return [Job.of(row) for row in jobs.recent(self._engine, limit=limit)]
+    def jobs(
+        self,
+        *,
+        owner: str | None = None,
+        key: str | None = None,
+        state: State | str | None = None,
+        limit: int = 50,
+        after: Job | str | uuid.UUID | None = None,
+    ) -> list[Job]:
+        """A page of jobs, the newest first. A job loses owner and key when nothing of it is stored any more.
+
+        Args:
+            owner: of this owner alone.
+            key: the one job of this idempotency key: the owner's, or without an owner the one of nobody.
+            state: in this state alone.
+            limit: at most so many, up to 1,000; fewer come on the last page.
+            after: the last job of the page before; what was submitted meanwhile moves nothing.
+
+        Raises:
+            InvalidReference: owner or key is none that a job can have.
+            UnknownJob: `after` is the id of no job; a Job serves even when its row is deleted.
+            ValueError, TypeError: state or limit cannot be meant.
+        """
+        check_references(owner=owner, key=key)
+        if isinstance(limit, bool) or not isinstance(limit, int):
+            raise TypeError("limit is a whole number")
+        if not 1 <= limit <= MOST_JOBS:
+            raise ValueError(f"limit is at least 1 and at most {MOST_JOBS}")
+        if state is not None and state not in list(State):
+            raise ValueError(f"state is one of {', '.join(State)}")
+        last = None
+        if after is not None:
+            found = after if isinstance(after, Job) else self.status(after)
+            last = found.created_at, _id(found)
+        rows = jobs.recent(
+            self._engine, limit=limit, owner=owner, key=key, state=None if state is None else State(state), after=last
+        )
+        return [Job.of(row) for row in rows]
 
     def watch(self, job: Job | str | uuid.UUID, *, timeout: float | None = None) -> Iterator[Job]:
         """A snapshot now and at every change, the last one in a final state.

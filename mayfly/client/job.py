@@ -26,6 +26,7 @@ class Job:
         created_at: when it was submitted, UTC.
         started_at: when the work on its units began, UTC; None before.
         finished_at: when it reached its final state, UTC.
+        owner: your reference to whom it belongs; None without one, and once nothing of the job is stored any more.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Job:
     created_at: datetime.datetime
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
+    owner: str | None = dataclasses.field(default=None, repr=False)
 
     @property
     def progress(self) -> float:
@@ -72,4 +74,5 @@ class Job:
             created_at=row.created_at,
             started_at=row.started_at if row.stage in (Stage.EFFECT, Stage.SEGMENTS) else None,
             finished_at=row.finished_at,
+            owner=row.owner,
         )

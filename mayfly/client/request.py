@@ -53,9 +53,7 @@ class Wanted:
         if declared.locality is Locality.DEVICE:
             raise DeviceEffect("this effect runs where the photo is; nothing is uploaded for it")
         parameters = registry.parameters(effect, {} if params is None else params)
-        for name, value in (("owner", owner), ("consent", consent), ("idempotency_key", key)):
-            if value is not None and not _is_reference(value):
-                raise InvalidReference(f"{name} is printable text of 1 to {MAX_REFERENCE} characters")
+        check_references(owner=owner, consent=consent, idempotency_key=key)
         if output is not None and not isinstance(output, Output):
             raise TypeError("output is a mayfly.Output, or None")
         if not isinstance(preview, bool):
@@ -124,8 +122,12 @@ def check_result(parameters: Parameters, found: Format, width: int, height: int,
         limits.check_result(found, *size)
 
 
-def _is_reference(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_REFERENCE and value.isprintable()
+def check_references(**given: object) -> None:
+    """Owners, keys and the like, under the names that the text is to have. Raises InvalidReference."""
+    for name, value in given.items():
+        if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_REFERENCE and value.isprintable()):
+            continue
+        raise InvalidReference(f"{name} is printable text of 1 to {MAX_REFERENCE} characters")
 
 
 def _wishes(output: Output | None, *, preview: bool) -> dict[str, Any] | None:

@@ -10,14 +10,21 @@ import sqlalchemy as sa
 from benchmarks import crowd
 from mayfly.db import assets, backlog, claims, dead_letters, history, jobs, migrate, periodic, segments
 from mayfly.db import engine as engines
-from mayfly.db.states import Retention, Stage, State
+from mayfly.db.states import UNFINISHED, Retention, Stage, State
 from tests import databases, rows
 
 BIG = ("jobs", "assets", "segments")
 # What may be read from end to end: the newest from the index's end as far as the limit goes, and what waits or exists
 # where all of it is to be counted.
 WHOLE = {
-    "the newest": {"ix_jobs_created_at"},
+    "the newest": {"ix_jobs_created_at_id"},
+    "of state done": {"ix_jobs_created_at_id"},
+    # Few, which are put in order.
+    **{
+        f"of state {state}{page}": {"ix_jobs_owner_input_bytes_created_at", "ix_jobs_sent_at_created_at"}
+        for state in UNFINISHED
+        for page in ("", ", the next page")
+    },
     "a bounded submit": {"ix_jobs_owner_input_bytes_created_at"},
     "a bounded submit of nobody": {"ix_jobs_owner_input_bytes_created_at"},
     "unfinished": {"ix_jobs_owner_input_bytes_created_at"},
@@ -104,6 +111,11 @@ def work_at_segments(engine):
     assert segments.hand_back(engine, claim, outcome="stopped")
 
 
+def last_of(engine):
+    job = jobs.get(engine, crowd.identity(7))
+    return job.created_at, job.id
+
+
 def whole_life(engine):
     job, asset = rows.create(engine, media="image", stage=Stage.EFFECT)
     assert jobs.extend_upload(engine, job.id, asset.id, lease=60)
@@ -139,6 +151,19 @@ HOT = {
     "rows whose term is over": lambda engine: history.forget(engine, life=9 * 86_400, limit=5),
     "status": lambda engine: jobs.get(engine, crowd.identity(7)),
     "the newest": lambda engine: jobs.recent(engine, limit=20),
+    "the next page": lambda engine: jobs.recent(engine, limit=20, after=last_of(engine)),
+    "of an owner": lambda engine: jobs.recent(engine, limit=20, owner="owner-7"),
+    "of an owner, the next page": lambda engine: jobs.recent(engine, limit=5, owner="owner-7", after=last_of(engine)),
+    **{f"of state {state}": lambda engine, state=state: jobs.recent(engine, limit=20, state=state) for state in State},
+    **{
+        f"of state {state}, the next page": lambda engine, state=state: jobs.recent(
+            engine, limit=20, state=state, after=last_of(engine)
+        )
+        for state in State
+    },
+    "of an owner in a state": lambda engine: jobs.recent(engine, limit=20, owner="owner-7", state=State.FAILED),
+    "of a key": lambda engine: jobs.recent(engine, limit=1, owner="owner-7", key="key-7"),
+    "of a key of nobody": lambda engine: jobs.recent(engine, limit=1, key="key-7"),
     "many to their end": lambda engine: jobs.finished(engine, [crowd.identity(number) for number in range(1, 50)]),
     "unfinished": jobs.unfinished,
     "unsent": lambda engine: jobs.unsent(engine, limit=500),

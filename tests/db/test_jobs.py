@@ -248,6 +248,51 @@ def test_recent_jobs_come_newest_first(engine, create):
     assert [job.id for job in jobs.recent(engine, limit=2)] == ids[:0:-1]
 
 
+def pages(engine, **wanted):
+    """All pages of two jobs each, as ids."""
+    found, last = [], None
+    while page := jobs.recent(engine, limit=2, after=last, **wanted):
+        found.append([job.id for job in page])
+        last = page[-1].created_at, page[-1].id
+    return found
+
+
+def test_pages_follow_each_other_whatever_comes_and_goes_between_them(engine, create, change):
+    ids = [create()[0].id for _ in range(5)]
+    assert pages(engine) == [ids[4:2:-1], ids[2:0:-1], ids[:1]]
+    page = jobs.recent(engine, limit=2)
+    create()
+    with engine.begin() as connection:
+        connection.execute(sa.delete(ASSETS).where(ASSETS.c.job_id == ids[3]))
+        connection.execute(sa.delete(JOBS).where(JOBS.c.id == ids[3]))
+    after = page[-1].created_at, page[-1].id
+    assert [job.id for job in jobs.recent(engine, limit=9, after=after)] == ids[2::-1]
+    # Of one moment, the id decides.
+    moment = page[0].created_at
+    for job_id in ids[:3]:
+        change(job_id, created_at=moment)
+    told = [job_id for page in pages(engine) for job_id in page]
+    assert len(told) == len(set(told)) == 5
+    assert told[1:] == sorted([*ids[:3], ids[4]], reverse=True)
+
+
+def test_lists_are_of_an_owner_a_key_and_a_state(engine, create, queued):
+    waiting = queued(owner="a", idempotency_key="k")
+    others, nobodys = queued(owner="b", idempotency_key="k"), queued(owner=None, idempotency_key="k")
+    failed = queued(owner="a")
+    jobs.end(engine, failed, to=State.FAILED)
+
+    def found(**wanted):
+        return [job.id for job in jobs.recent(engine, limit=9, **wanted)]
+
+    assert found(owner="a") == [failed, waiting]
+    assert (found(key="k", owner="a"), found(key="k", owner="b"), found(key="k")) == ([waiting], [others], [nobodys])
+    assert (found(state=State.FAILED), found(state=State.QUEUED)) == ([failed], [nobodys, others, waiting])
+    assert found(state=State.QUEUED, owner="a") == [waiting]
+    assert found(owner="c") == found(state=State.DONE) == found(owner="a", key="l") == []
+    assert jobs.recent(engine, limit=1, owner="b")[0].owner == "b"
+
+
 def test_an_unknown_job_is_an_error_of_its_own(engine):
     with pytest.raises(UnknownJob) as raised:
         jobs.get(engine, uuid.uuid4())

@@ -205,6 +205,21 @@ def test_a_service_that_is_away_is_exit_code_3(quick, photo):
         assert "geheim" not in err and "Traceback" not in err
 
 
+def test_status_lists_by_owner_state_and_page(quick, photo):
+    told = [quick("submit", "pass-through", photo, "--owner", owner, "--json")[1][0]["job"] for owner in "aba"]
+
+    def listed(*options):
+        code, found, _ = quick("status", "--json", *options)
+        assert code == 0
+        return [line["job"] for line in found]
+
+    assert listed("--owner", "a") == [told[2], told[0]]
+    assert listed("--limit", "2") == [told[2], told[1]]
+    assert listed("--limit", "2", "--after", told[1]) == [told[0]]
+    quick("cancel", told[1])
+    assert listed("--state", "cancelled") == [told[1]]
+
+
 def test_effects(run):
     code, lines, _ = run("effects", "--json")
     assert code == 0

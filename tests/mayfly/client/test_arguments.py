@@ -271,8 +271,9 @@ def test_requests(opened, photo, what):
             refused(error, call)
 
 
-@pytest.mark.parametrize("what", [None, 17, "photo.jpg", b"bytes", io.BytesIO(JPEG)], ids=repr)
+@pytest.mark.parametrize("what", [None, 17, "photo.jpg", b"bytes", io.BytesIO], ids=repr)
 def test_several(opened, what):
+    what = what(JPEG) if isinstance(what, type) else what
     refused(TypeError, lambda: opened.submit_many(what, "sleep"))
 
 
@@ -320,3 +321,18 @@ def test_clients(given):
 @pytest.mark.parametrize("module", ["no_such_module", "benchmarks.no_such_module", f"{SECRET} {SECRET}"])
 def test_modules_of_effects(tmp_path, module):
     refused(NoEffectModule, lambda: Client(Settings(home=tmp_path, effect_modules=(module,))))
+
+
+@pytest.mark.parametrize(
+    ("error", "given"),
+    [
+        *((TypeError, {"limit": value}) for value in (None, "3", 1.5, True)),
+        *((ValueError, {"limit": value}) for value in (0, -1, 1001, 10**30)),
+        *((ValueError, {"state": value}) for value in (SECRET, "", 17, b"done", [])),
+        *((InvalidReference, {name: value}) for name in ("owner", "key") for value in (17, b"x", "", "\0")),
+        *((UnknownJob, {"after": value}) for value in (17, b"x", SECRET, uuid.UUID(int=1))),
+    ],
+    ids=repr,
+)
+def test_pages(opened, error, given):
+    refused(error, lambda: opened.jobs(**given))

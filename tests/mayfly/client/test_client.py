@@ -321,6 +321,22 @@ def test_cancelling_destroys_the_upload(client, photo):
     assert client.cancel(job).state is State.CANCELLED
 
 
+def test_jobs_come_by_pages(client, photo):
+    submitted = [client.submit(photo, "pass-through", owner=f"o-{number % 2}") for number in range(5)]
+    assert [job.owner for job in submitted] == ["o-0", "o-1"] * 2 + ["o-0"]
+    assert "o-0" not in repr(submitted)
+    first = client.jobs(limit=2)
+    assert first == submitted[4:2:-1]
+    for last in (first[-1], first[-1].id):
+        assert client.jobs(limit=2, after=last) == submitted[2:0:-1]
+    client.cancel(submitted[0])
+    assert client.jobs(owner="o-0") == [submitted[4], submitted[2]]
+    assert [job.id for job in client.jobs(state="cancelled")] == [submitted[0].id]
+    assert client.jobs(state=State.QUEUED, owner="o-1", after=submitted[3]) == [submitted[1]]
+    keyed = client.submit(photo, "pass-through", owner="o-1", idempotency_key="k")
+    assert (client.jobs(owner="o-1", key="k"), client.jobs(key="k")) == ([keyed], [])
+
+
 def test_waiting_has_an_end(client, photo, tmp_path):
     job = client.submit(photo, "pass-through")
     with pytest.raises(WaitTimeout):
