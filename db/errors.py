@@ -49,6 +49,7 @@ class Overloaded(StateError):
 
     code = "overloaded"
     remedy = "Try again after as many seconds as `retry_after` says; nothing was stored."
+    retry_after: int
 
     def __init__(self, text: str, *, retry_after: int) -> None:
         super().__init__(text)
