@@ -14,7 +14,7 @@ from mayfly.effects import registry
 from mayfly.effects.contract import Media, Parameters
 from mayfly.effects.interruption import interruptible
 from mayfly.tasks import runtime
-from mayfly.tasks.attempts import attempt, previews, result
+from mayfly.tasks.attempts import execute, previews, result
 from mayfly.tasks.attempts.attempt import Attempt
 from mayfly.tasks.attempts.result import Artifact
 from mayfly.tasks.stages import video
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def _apply(job_id: str, segment: int | None = None) -> None:
     """Apply a job's effect to its input, or to one segment of it. Messages carry ids and nothing else."""
     if segment is None:
-        attempt.run(runtime.current(), uuid.UUID(job_id), Stage.EFFECT, _work)
+        execute.stage(runtime.current(), uuid.UUID(job_id), Stage.EFFECT, _work)
     else:
-        attempt.run_segment(runtime.current(), uuid.UUID(job_id), segment, _work_on_segment)
+        execute.segment(runtime.current(), uuid.UUID(job_id), segment, _work_on_segment)
 
 
 def make_tasks() -> None:

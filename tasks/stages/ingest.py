@@ -16,7 +16,7 @@ from mayfly.effects import registry
 from mayfly.media import sniff
 from mayfly.media.video import probe
 from mayfly.tasks import runtime
-from mayfly.tasks.attempts import attempt
+from mayfly.tasks.attempts import execute
 from mayfly.tasks.attempts.attempt import Attempt
 from mayfly.tasks.errors import ClaimLost
 from mayfly.tasks.messages.sender import INGEST
@@ -25,7 +25,7 @@ from mayfly.tasks.messages.sender import INGEST
 @celery.shared_task(name=INGEST)
 def ingest(job_id: str) -> None:
     """Probe a video and queue its effect. Messages carry the id and nothing else."""
-    attempt.run(runtime.current(), uuid.UUID(job_id), Stage.INGEST, _ingest)
+    execute.stage(runtime.current(), uuid.UUID(job_id), Stage.INGEST, _ingest)
 
 
 def _ingest(attempt: Attempt[Claim]) -> None:

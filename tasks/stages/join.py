@@ -8,7 +8,7 @@ import celery
 
 from mayfly.db.states import Stage
 from mayfly.tasks import runtime
-from mayfly.tasks.attempts import attempt
+from mayfly.tasks.attempts import execute
 from mayfly.tasks.messages.sender import JOIN
 from mayfly.tasks.stages import video
 
@@ -16,4 +16,4 @@ from mayfly.tasks.stages import video
 @celery.shared_task(name=JOIN)
 def join(job_id: str) -> None:
     """Join a video's parts. Messages carry the id and nothing else."""
-    attempt.run(runtime.current(), uuid.UUID(job_id), Stage.JOIN, video.join)
+    execute.stage(runtime.current(), uuid.UUID(job_id), Stage.JOIN, video.join)

@@ -22,7 +22,7 @@ from mayfly.db import engine as engines
 from mayfly.db.states import AssetState, Retention, Stage, State
 from mayfly.purge import sweeper
 from mayfly.settings import Settings
-from mayfly.tasks.attempts import attempt, outage, pace
+from mayfly.tasks.attempts import execute, outage, pace
 from mayfly.tasks.runtime import Runtime
 from mayfly.tasks.stages import effect, ingest, video
 from tests import rows
@@ -84,16 +84,16 @@ def deliver(engine: sa.Engine, rt: Runtime, job_id: uuid.UUID) -> None:
         assert job.state in (State.QUEUED, State.RUNNING), job
         match job.stage:
             case Stage.INGEST:
-                attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
+                execute.stage(rt, job_id, Stage.INGEST, ingest._ingest)
             case Stage.EFFECT:
-                attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+                execute.stage(rt, job_id, Stage.EFFECT, effect._work)
             case Stage.SEGMENTS:
                 with engine.connect() as connection:
                     numbers = [one.number for one in segments.of_job(connection, job_id) if not one.state.final]
                 for number in numbers:
-                    attempt.run_segment(rt, job_id, number, effect._work_on_segment)
+                    execute.segment(rt, job_id, number, effect._work_on_segment)
             case Stage.JOIN:
-                attempt.run(rt, job_id, Stage.JOIN, video.join)
+                execute.stage(rt, job_id, Stage.JOIN, video.join)
     pytest.fail(f"it stands still: {jobs.get(engine, job_id)}")
 
 

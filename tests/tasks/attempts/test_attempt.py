@@ -23,7 +23,7 @@ from mayfly.db.tables import ASSETS, JOBS
 from mayfly.effects.errors import WeightsError
 from mayfly.media.errors import DamagedMedia, DiskFull, MediaToolError, StorageUnavailable
 from mayfly.purge import sweeper
-from mayfly.tasks.attempts import attempt, holder, watch
+from mayfly.tasks.attempts import attempt, execute, holder, watch
 from mayfly.tasks.attempts.attempt import Attempt
 from mayfly.tasks.attempts.result import Artifact
 from mayfly.tasks.attempts.result import store as store_result
@@ -32,7 +32,7 @@ from tests import clock, rows
 
 
 def run(rt, job_id, work, stage=Stage.INGEST):
-    attempt.run(rt, job_id, stage, work)
+    execute.stage(rt, job_id, stage, work)
     return jobs.get(rt.engine, job_id)
 
 
@@ -84,7 +84,7 @@ def test_a_dead_colleagues_segment_is_taken_at_once(rt, cut):
     host, pid, started, thread = holder.own().rsplit(":", 3)
     for number, name in enumerate((f"{host}:{pid}:{float(started) - 1000}:{thread}", f"{holder.own()}0")):
         assert segments.take(rt.engine, job_id, number, holder=name, lease=3600)
-        attempt.run_segment(rt, job_id, number, lambda running: worked.append(running.claim.segment.number))
+        execute.segment(rt, job_id, number, lambda running: worked.append(running.claim.segment.number))
     # The second one lives.
     assert worked == [0]
 
@@ -264,7 +264,7 @@ def test_nothing_is_taken_before_a_store_that_was_away_answers(rt, job, monkeypa
 
 def test_a_message_that_waited_long_for_the_database_goes_back(rt, job, monkeypatch):
     """Its own time is nearly used up; the one that comes back has all of it."""
-    monkeypatch.setattr(attempt, "FRESH_SECONDS", 0.3)
+    monkeypatch.setattr(execute, "FRESH_SECONDS", 0.3)
     job_id, take, calls = job(), claims.take, []
 
     def away(*arguments, **options):
@@ -384,7 +384,7 @@ def test_an_end_whose_answer_is_lost_is_repeated(rt, job, monkeypatch):
 
 def test_an_unknown_job_is_a_dead_letter(rt):
     with pytest.raises(celery.exceptions.Reject) as raised:
-        attempt.run(rt, uuid.uuid4(), Stage.INGEST, never)
+        execute.stage(rt, uuid.uuid4(), Stage.INGEST, never)
     assert not raised.value.requeue
 
 

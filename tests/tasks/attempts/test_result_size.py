@@ -11,7 +11,7 @@ from PIL import Image
 from benchmarks.effects import PassThrough
 from mayfly.db import jobs
 from mayfly.db.states import Stage, State
-from mayfly.tasks.attempts import attempt
+from mayfly.tasks.attempts import execute
 from mayfly.tasks.stages import effect, ingest
 from tests.media import clips
 
@@ -44,26 +44,26 @@ def picture(name, size):
 @pytest.mark.parametrize("name", ["WEBP", "JPEG", "PNG"])
 def test_a_picture(rt, job, enlarging, name):
     job_id = job(content=picture(name, (700, 2000)), effect=EFFECT, suffix=f".{name.lower()}", stage=Stage.EFFECT)
-    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    execute.stage(rt, job_id, Stage.EFFECT, effect._work)
     assert code(rt, job_id) == "result_too_large"
 
 
 def test_the_header_is_asked_before_the_picture_is_decoded(rt, job, enlarging):
     job_id = job(content=picture("PNG", (700, 2000))[:200], effect=EFFECT, suffix=".png", stage=Stage.EFFECT)
-    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    execute.stage(rt, job_id, Stage.EFFECT, effect._work)
     assert code(rt, job_id) == "result_too_large"
 
 
 def test_a_video_whose_scale_a_worker_alone_knows(rt, job, enlarging, tmp_path):
     clip = clips.make(tmp_path / "clip.mp4", size="320x180")
     job_id = job(content=clip.read_bytes(), media="video", suffix=".mp4", effect=EFFECT)
-    attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
-    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    execute.stage(rt, job_id, Stage.INGEST, ingest._ingest)
+    execute.stage(rt, job_id, Stage.EFFECT, effect._work)
     assert code(rt, job_id) == "result_too_large"
 
 
 def test_a_video_is_refused_at_ingest(rt, job, tmp_path):
     clip = clips.make(tmp_path / "clip.mp4", size="4400x64", seconds=0.1)
     job_id = job(content=clip.read_bytes(), media="video", suffix=".mp4", effect="enhance", parameters={"scale": 4})
-    attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
+    execute.stage(rt, job_id, Stage.INGEST, ingest._ingest)
     assert code(rt, job_id) == "result_too_large"

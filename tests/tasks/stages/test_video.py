@@ -16,7 +16,7 @@ from mayfly.media.children import launch
 from mayfly.media.errors import DamagedMedia, MediaToolError
 from mayfly.media.video import bounds
 from mayfly.media.video.info import VideoInfo
-from mayfly.tasks.attempts import attempt, pace
+from mayfly.tasks.attempts import attempt, execute, pace
 from mayfly.tasks.attempts.attempt import Attempt
 from mayfly.tasks.messages import outbox
 from mayfly.tasks.stages import effect, ingest, video
@@ -52,7 +52,7 @@ def planned(plan):
 def long_job(hurried, job, film):
     """A job that is cut into its segments."""
     job_id = probed(hurried, job, film)
-    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    execute.stage(hurried, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(hurried.engine, job_id).stage is Stage.SEGMENTS
     return job_id
 
@@ -60,12 +60,12 @@ def long_job(hurried, job, film):
 def probed(rt, job, source):
     """A job whose effect can begin."""
     job_id = job(content=source.read_bytes(), media="video", suffix=".mp4", effect=EFFECT)
-    attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
+    execute.stage(rt, job_id, Stage.INGEST, ingest._ingest)
     return job_id
 
 
 def run(rt, job_id, number, work=effect._work_on_segment):
-    attempt.run_segment(rt, job_id, number, work)
+    execute.segment(rt, job_id, number, work)
 
 
 def rows(rt, job_id):
@@ -84,7 +84,7 @@ def test_cut_in_any_order_and_joined(hurried, long_job, film, tmp_path):
     job = jobs.get(hurried.engine, long_job)
     assert (job.state, job.stage, job.units_done, job.units_total) == (State.QUEUED, Stage.JOIN, 150, 150)
     assert hurried.sender.sent[-1] == long_job
-    attempt.run(hurried, long_job, Stage.JOIN, video.join)
+    execute.stage(hurried, long_job, Stage.JOIN, video.join)
     hurried.close()
     assert jobs.get(hurried.engine, long_job).state is State.DONE
     (result,) = stored(hurried, long_job)
@@ -99,7 +99,7 @@ def test_cut_in_any_order_and_joined(hurried, long_job, film, tmp_path):
 
 def test_a_short_video_is_one_unit(rt, job, film):
     job_id = probed(rt, job, film)
-    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    execute.stage(rt, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(rt.engine, job_id).state is State.DONE
     assert rows(rt, job_id) == []
 
@@ -113,7 +113,7 @@ def test_until_its_pace_is_known_a_video_makes_no_progress(rt, job, film, monkey
         with monkeypatch.context() as patched:
             patched.setattr(pace, "PROBE_SECONDS", wait)
             patched.setattr(Attempt, "progress", lambda _, done, seen=seen: seen.add(done))
-            attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+            execute.stage(rt, job_id, Stage.EFFECT, effect._work)
     assert told[1e9] == {0}
     assert max(told[0.0]) > 100
 
@@ -121,7 +121,7 @@ def test_until_its_pace_is_known_a_video_makes_no_progress(rt, job, film, monkey
 def test_a_long_video_that_cannot_be_cut_is_one_unit(hurried, job, tmp_path):
     source = clips.make(tmp_path / "one-keyframe.mp4", *clips.H264, "-g", "1000", seconds=3)
     job_id = probed(hurried, job, source)
-    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    execute.stage(hurried, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(hurried.engine, job_id).state is State.DONE
     assert rows(hurried, job_id) == []
 
@@ -130,7 +130,7 @@ def test_a_full_disk_is_said_before_anything_is_fetched(hurried, job, film, monk
     job_id = probed(hurried, job, film)
     monkeypatch.setattr(bounds, "RESERVE_BYTES", 2**60)
     monkeypatch.setattr(hurried.store, "fetch", lambda *_: pytest.fail("it fetches"))
-    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    execute.stage(hurried, job_id, Stage.EFFECT, effect._work)
     # Another machine, or this one later, may have room.
     assert jobs.get(hurried.engine, job_id).state is State.WAITING
 
@@ -204,7 +204,7 @@ def test_a_job_that_ends_while_it_is_cut_leaves_nothing(hurried, job, film, monk
         cut(*arguments, **options)
 
     monkeypatch.setattr(video.pieces, "cut", interrupted)
-    attempt.run(hurried, job_id, Stage.EFFECT, effect._work)
+    execute.stage(hurried, job_id, Stage.EFFECT, effect._work)
     assert jobs.get(hurried.engine, job_id).state is State.CANCELLED
     assert list(hurried.store.objects()) == []
     assert rows(hurried, job_id) == []
@@ -249,7 +249,7 @@ def test_an_interlaced_pieces_margins_are_what_the_filter_looks_at(rt, job, film
         video._plan(running, runner, film, info, pace=0.01)
         raise DamagedMedia
 
-    attempt.run(rt, probed(rt, job, film), Stage.EFFECT, work)
+    execute.stage(rt, probed(rt, job, film), Stage.EFFECT, work)
     assert [options["hidden"] for options in seen] == [margin]
 
 
@@ -284,13 +284,13 @@ def test_titles_of_chapters_are_in_the_result_if_wanted_and_in_no_table_or_comma
     output = {"video": {"chapters": True}} if wanted else None
     content = {"content": chapters.read_bytes(), "media": "video", "suffix": ".mp4", "output": output}
     job_id = job(**content, effect=EFFECT)
-    attempt.run(rt, job_id, Stage.INGEST, ingest._ingest)
+    execute.stage(rt, job_id, Stage.INGEST, ingest._ingest)
     assert jobs.get(rt.engine, job_id).video["source"]["chapters"] == []
-    attempt.run(rt, job_id, Stage.EFFECT, effect._work)
+    execute.stage(rt, job_id, Stage.EFFECT, effect._work)
     if not whole:
         for number in range(3):
             run(rt, job_id, number)
-        attempt.run(rt, job_id, Stage.JOIN, video.join)
+        execute.stage(rt, job_id, Stage.JOIN, video.join)
     rt.close()
     with rt.engine.connect() as connection:
         for table in tables.Base.metadata.sorted_tables:
