@@ -218,5 +218,5 @@ def test_languages_are_named_as_the_container_does(muxer, language):
 
 
 def test_what_reads_headers_may_use_little():
-    found = ffmpeg.PROBE_RESOURCES
+    found = ffprobe.PROBE_RESOURCES
     assert (found.memory, found.cpu_seconds, found.file_bytes) == (2 * 1024**3, 20, 0)
