@@ -22,6 +22,7 @@ from mayfly.db.errors import DatabaseFull, DatabaseMissing
 BUSY_TIMEOUT_MS = 30_000
 EMPTYING_MS = 2_000
 ALONE_MS = 50
+FULL_SECONDS = 10.0  # in which an error that a full disk may cause is taken for one, even if there is room by now
 CONNECTIONS = 12  # of a process whose threads are its user's: uploads, each with its sign of life, and whoever waits
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's
 IDLE_SECONDS = 5.0  # a connection that was used a moment ago needs no ping, which would double small transactions
@@ -154,15 +155,21 @@ def _is_no_database_of_ours(error: BaseException) -> bool:
     return getattr(error, "sqlstate", None) == UNDEFINED_TABLE
 
 
+_full_at = float("-inf")  # when a disk was last seen to be full, by the monotonic clock
+
+
 def _full(error: BaseException, engine: sa.Engine | None) -> str | None:
     """A sentence, if the database's disk is full; a full disk has many errors, with SQLite."""
+    global _full_at
     if isinstance(error, sqlite3.Error):
         folder = Path(engine.url.database).parent if engine is not None and engine.url.database else None
         kind = error.sqlite_errorcode & 0xFF
         unclear = kind in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
         if kind == sqlite3.SQLITE_FULL or (unclear and folder is not None and not room.is_left(folder)):
+            _full_at = time.monotonic()
             return room.FULL_TEXT
-        return None
+        # Somebody may have made room between the error and the look at the disk.
+        return room.FULL_TEXT if unclear and time.monotonic() - _full_at < FULL_SECONDS else None
     said = str(error).lower()
     return "the database's disk is full; free some space" if "no space" in said or "disk full" in said else None
 

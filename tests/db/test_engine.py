@@ -133,3 +133,19 @@ def test_an_idle_connection_that_the_server_closed_is_replaced(postgresql, monke
     with engines.reading(engine) as connection:
         assert connection.execute(sa.text("select pg_backend_pid()")).scalar() != first
     engine.dispose()
+
+
+def test_room_that_was_made_after_the_error_hides_no_full_disk(opened, monkeypatch):
+    def reason():
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        return engines._full(error, opened)
+
+    monkeypatch.setattr(engines, "_full_at", float("-inf"))
+    assert reason() is None
+    monkeypatch.setattr(engines.room, "is_left", lambda _: False)
+    assert reason() == engines.room.FULL_TEXT
+    monkeypatch.setattr(engines.room, "is_left", lambda _: True)
+    assert reason() == engines.room.FULL_TEXT
+    monkeypatch.setattr(engines, "FULL_SECONDS", 0.0)
+    assert reason() is None
