@@ -22,7 +22,25 @@ from mayfly.media.video.info import VideoInfo
 _TIMESTAMP = re.compile(rb"pts:(-?\d+)")
 
 
-class Decoder:
+class _Coder:
+    """A child that is ended with the block in which it is used."""
+
+    _child: Child
+
+    def kill(self) -> None:
+        self._child.kill()
+
+    def __enter__(self) -> Self:
+        self._child.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._child.__exit__(kind, error, traceback)
+
+
+class Decoder(_Coder):
     """Frames of a video, upright, with the timestamps of the source."""
 
     def __init__(
@@ -93,17 +111,10 @@ class Decoder:
                 timestamps.append(timestamp)
         return timestamps
 
-    def kill(self) -> None:
-        self._child.kill()
-
-    def __enter__(self) -> Self:
-        self._child.__enter__()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._child.__exit__(kind, error, traceback)
+        super().__exit__(kind, error, traceback)
         self._timestamps.close()
 
     def _timestamp(self) -> int:
@@ -133,7 +144,7 @@ class Decoder:
             raise DamagedMedia
 
 
-class Encoder:
+class Encoder(_Coder):
     """Writes frames with their timestamps to a child that encodes them."""
 
     def __init__(
@@ -190,15 +201,3 @@ class Encoder:
         if code:
             raise ffmpeg_errors.encoder_failure(code, self._child.last_lines)
         return code is not None
-
-    def kill(self) -> None:
-        self._child.kill()
-
-    def __enter__(self) -> Self:
-        self._child.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._child.__exit__(kind, error, traceback)

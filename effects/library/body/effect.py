@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from mayfly.effects import registry
-from mayfly.effects.contract import Declaration, Effect, Parameters, Tag
+from mayfly.effects.contract import Declaration, Parameters, Tag
 from mayfly.effects.errors import NoPerson
 from mayfly.effects.lazy import torch
+from mayfly.effects.shared.frame_by_frame import FrameByFrame
 from mayfly.effects.vision import scene_cuts, smoothing
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class _State:
 
 
 @registry.register
-class Body(Effect[BodyParameters]):
+class Body(FrameByFrame[BodyParameters, _State]):
     """Neutral by default, as no other shape is anybody's default."""
 
     declaration = Declaration(
@@ -71,24 +72,15 @@ class Body(Effect[BodyParameters]):
 
         self._finder = finder.Finder()
 
-    def apply(self, frames: Tensor, params: BodyParameters) -> Tensor:
-        if not _change(params):
-            return frames.clone()
-        return torch.cat([self._next(frame, params, _State(), is_video=False)[0] for frame in frames.split(1)])
+    def is_neutral(self, params: BodyParameters) -> bool:
+        return not _change(params)
 
     def begin(self, params: BodyParameters) -> _State:
         return _State()
 
-    def apply_next(self, frames: Tensor, params: BodyParameters, state: Any) -> tuple[Tensor, Any]:
-        if not _change(params):
-            return frames.clone(), state
-        results = []
-        for frame in frames.split(1):
-            result, state = self._next(frame, params, state, is_video=True)
-            results.append(result)
-        return torch.cat(results), state
-
-    def _next(self, frame: Tensor, params: BodyParameters, state: _State, *, is_video: bool) -> tuple[Tensor, _State]:
+    def next_frame(
+        self, frame: Tensor, params: BodyParameters, state: _State, *, is_video: bool
+    ) -> tuple[Tensor, _State]:
         from mayfly.effects.library.body import body_field, reshape
 
         picture = frame[0]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from mayfly.effects import registry
-from mayfly.effects.contract import Declaration, Effect, Media, Parameters, Tag
+from mayfly.effects.contract import Declaration, Media, Parameters, Tag
 from mayfly.effects.errors import InvalidParameters, NoPerson
 from mayfly.effects.lazy import torch
 from mayfly.effects.models import weights
 from mayfly.effects.shared import hex_colours, inline_pictures
+from mayfly.effects.shared.frame_by_frame import FrameByFrame
 from mayfly.effects.vision import smoothing
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class _State:
 
 
 @registry.register
-class Fashion(Effect[FashionParameters]):
+class Fashion(FrameByFrame[FashionParameters, _State]):
     """Neutral by default, as no colour is anybody's default."""
 
     declaration = Declaration(
@@ -133,24 +134,14 @@ class Fashion(Effect[FashionParameters]):
 
         self._finder = finder.Finder()
 
-    def apply(self, frames: Tensor, params: FashionParameters) -> Tensor:
-        if _is_neutral(params):
-            return frames.clone()
-        return torch.cat([self._next(frame, params, _State(), is_video=False)[0] for frame in frames.split(1)])
+    def is_neutral(self, params: FashionParameters) -> bool:
+        plain = params.colour is None and params.pattern == "none" and params.pattern_image is None
+        return params.strength == 0 or (plain and params.fabric == "own" and params.prompt is None)
 
     def begin(self, params: FashionParameters) -> _State:
         return _State()
 
-    def apply_next(self, frames: Tensor, params: FashionParameters, state: Any) -> tuple[Tensor, Any]:
-        if _is_neutral(params):
-            return frames.clone(), state
-        results = []
-        for frame in frames.split(1):
-            result, state = self._next(frame, params, state, is_video=True)
-            results.append(result)
-        return torch.cat(results), state
-
-    def _next(
+    def next_frame(
         self, frame: Tensor, params: FashionParameters, state: _State, *, is_video: bool
     ) -> tuple[Tensor, _State]:
         """One frame, (1, 3, H, W), dressed; an error where it is a picture and nobody is there to dress."""
@@ -181,11 +172,6 @@ class Fashion(Effect[FashionParameters]):
         if params.prompt is not None:
             return _painted(frame, worn, params), _State()
         return _dressed(frame, worn, pose, params), _State(pose=poses, faces=tracks, worn=worn)
-
-
-def _is_neutral(params: FashionParameters) -> bool:
-    plain = params.colour is None and params.pattern == "none" and params.pattern_image is None
-    return params.strength == 0 or (plain and params.fabric == "own" and params.prompt is None)
 
 
 def _followed(before: tuple[_Worn, ...], frame: Tensor, garment: Garment) -> _Worn:
